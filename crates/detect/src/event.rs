@@ -1,0 +1,65 @@
+//! An entry as typed fields with a log source: what `decode` makes and `rules` match on.
+
+use std::borrow::Cow;
+
+/// A decoded entry. A field name may occur several times; a rule's condition on it holds if any value fits.
+#[derive(Debug, Clone, Default)]
+pub struct Event<'a> {
+    pub log_source: LogSource,
+    pub fields: Vec<Field<'a>>,
+}
+
+/// Sigma's `logsource`: unknown parts are `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct LogSource {
+    pub category: Option<&'static str>,
+    pub product: Option<&'static str>,
+    pub service: Option<&'static str>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Field<'a> {
+    /// Sigma's name where there is one (`c-uri`, `sc-status`, `CommandLine`, `eventName`), else the sender's,
+    /// nested names joined by dots.
+    pub name: Cow<'a, str>,
+    pub value: Value<'a>,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value<'a> {
+    Text(Cow<'a, str>),
+    Number(f64),
+    Bool(bool),
+    Null,
+}
+
+/// Where a value stands in the entry, so that evidence can quote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The message, or a piece of it as it was written.
+    Message,
+    /// A metadata member as it was written.
+    Metadata,
+    /// Made from another value by so many rounds of decoding.
+    Decoded { rounds: u8 },
+}
+
+impl<'a> Event<'a> {
+    pub fn push(&mut self, name: impl Into<Cow<'a, str>>, value: Value<'a>, origin: Origin) {
+        self.fields.push(Field { name: name.into(), value, origin });
+    }
+
+    /// Returns the values of a field as they occur.
+    pub fn values<'e>(&'e self, name: &'e str) -> impl Iterator<Item = &'e Value<'a>> + 'e {
+        self.fields.iter().filter(move |field| field.name == name).map(|field| &field.value)
+    }
+
+    /// Returns the first text of a field.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.values(name).find_map(|value| match value {
+            Value::Text(text) => Some(text.as_ref()),
+            _ => None,
+        })
+    }
+}
