@@ -56,7 +56,7 @@ impl<'a> Event<'a> {
     }
 
     /// Returns the first text of a field.
-    pub fn text(&self, name: &str) -> Option<&str> {
+    pub fn text<'e>(&'e self, name: &'e str) -> Option<&'e str> {
         self.values(name).find_map(|value| match value {
             Value::Text(text) => Some(text.as_ref()),
             _ => None,
