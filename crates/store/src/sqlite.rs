@@ -1,0 +1,227 @@
+//! The embedded store: one SQLite file, one thread that writes, a few connections that read.
+
+mod connection;
+mod errors;
+mod migrations;
+mod row_id;
+
+mod logs;
+mod readers;
+mod scans;
+mod stats;
+mod tenants;
+mod writer;
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension};
+use sentinelflow_domain::{
+    id::ObjectId,
+    store::{
+        LogBook, LogFilter, LogId, LogRecord, MinuteCounts, NewLog, NewScan, NewTenant, Owner, Page,
+        Recorded, ScanArchive, ScanRecord, ScanSummary, StatsBook, Store, StoreError, TenantBook,
+        TenantChange, TenantUpdate,
+    },
+    tenant::{ApiKeyHash, PasswordHash, Tenant, TenantId, Username},
+    time::Timestamp,
+};
+
+pub use self::connection::OpenError;
+use self::{
+    connection::OwnedFile,
+    logs::LogRow,
+    readers::Readers,
+    row_id::{Ids, Origin},
+    tenants::Directory,
+    writer::Writer,
+};
+
+/// Enough for two cores that never wait long for a disk they have in memory.
+const READERS: usize = 3;
+
+/// A store in one file. Dropping it writes what still waits and waits for that.
+pub struct SqliteStore {
+    origin: Origin,
+    directory: Directory,
+    // The order in which they are dropped: the writer closes last and so can empty the write-ahead log.
+    readers: Arc<Readers>,
+    writer: Writer,
+    /// Released when nothing uses the file any more.
+    _file: OwnedFile,
+}
+
+impl SqliteStore {
+    /// Opens the store in a directory or a file, made if it isn't there. It blocks, and no other process can open it
+    /// until it is dropped.
+    pub fn open(directory_or_file: &Path) -> Result<Self, OpenError> {
+        let file = OwnedFile::claim(directory_or_file)?;
+        let connection = file.open_writer()?;
+        let readers = (0..READERS).map(|_| file.open_reader()).collect::<Result<Vec<_>, _>>()?;
+        let (ids, directory) = load(&connection).map_err(|error| file.sqlite(error))?;
+        let origin = ids.origin;
+        let writer = Writer::start(connection, ids)
+            .map_err(|source| OpenError::Unreachable { path: directory_or_file.to_owned(), source })?;
+        Ok(Self { origin, directory, readers: Arc::new(Readers::new(readers)), writer, _file: file })
+    }
+}
+
+fn load(connection: &Connection) -> rusqlite::Result<(Ids, Directory)> {
+    let mut random = [0; 5];
+    getrandom::fill(&mut random).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    connection.execute(
+        "INSERT INTO meta (key, value) VALUES ('origin', ?), ('id_lead_s', 0) ON CONFLICT DO NOTHING",
+        [random],
+    )?;
+    let meta = "SELECT value FROM meta WHERE key = ?";
+    let origin = Origin(connection.query_row(meta, ["origin"], |row| row.get(0))?);
+    let lead_s = connection.query_row(meta, ["id_lead_s"], |row| row.get(0))?;
+    let newest = connection.query_row(
+        "SELECT max(newest) FROM (SELECT max(id) AS newest FROM logs UNION ALL
+                                  SELECT max(id) FROM tenants UNION ALL SELECT max(id) FROM scans)",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok((Ids::new(origin, newest, lead_s), Directory::load(connection, origin)?))
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        let write = "INSERT OR REPLACE INTO meta (key, value) VALUES ('pinged', 1)";
+        self.writer.run(move |batch| batch.connection.prepare_cached(write)?.execute([])).await?;
+        let read = "SELECT 1 FROM meta WHERE key = 'pinged'";
+        let row = |connection: &Connection| connection.query_row(read, [], |_| Ok(())).optional();
+        self.readers.run(row).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl LogBook for SqliteStore {
+    async fn record(&self, log: NewLog) -> Result<Recorded, StoreError> {
+        let tenant = self.origin.row(log.tenant).ok_or(StoreError::Conflict)?;
+        let origin = self.origin;
+        match LogRow::new(tenant, log) {
+            (log, None) => {
+                self.writer.run(move |batch| log.insert(batch).map(|id| Recorded::New(origin.id(id)))).await
+            }
+            (log, Some(key)) => {
+                let insert = move |batch: &mut writer::Batch<'_>| {
+                    batch.all_or_nothing(|batch| log.insert_once(batch, &key))
+                };
+                self.writer.run(insert).await
+            }
+        }
+    }
+
+    async fn recent(&self, tenant: TenantId, filter: LogFilter) -> Result<Page<LogRecord>, StoreError> {
+        let Some(tenant) = self.origin.row(tenant) else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
+        let origin = self.origin;
+        self.readers.run(move |connection| logs::recent(connection, origin, tenant, &filter)).await
+    }
+
+    async fn find(&self, tenant: TenantId, id: LogId) -> Result<Option<LogRecord>, StoreError> {
+        let (Some(tenant), Some(id)) = (self.origin.row(tenant), self.origin.row(id)) else {
+            return Ok(None);
+        };
+        let origin = self.origin;
+        self.readers.run(move |connection| logs::find(connection, origin, tenant, id)).await
+    }
+
+    async fn resolve(
+        &self,
+        owner: Owner,
+        id: LogId,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let Some(id) = self.origin.row(id) else { return Ok(None) };
+        let owner = match owner {
+            Owner::Anyone => None,
+            Owner::Tenant(tenant) => match self.origin.row(tenant) {
+                Some(tenant) => Some(tenant),
+                None => return Ok(None),
+            },
+        };
+        self.writer.run(move |batch| logs::resolve(batch.connection, owner, id, now)).await
+    }
+}
+
+#[async_trait]
+impl StatsBook for SqliteStore {
+    async fn per_minute(
+        &self,
+        tenant: TenantId,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<MinuteCounts>, StoreError> {
+        let Some(tenant) = self.origin.row(tenant) else { return Ok(Vec::new()) };
+        self.readers.run(move |connection| stats::per_minute(connection, tenant, from, to)).await
+    }
+}
+
+#[async_trait]
+impl TenantBook for SqliteStore {
+    async fn sign_up(&self, tenant: NewTenant) -> Result<Tenant, StoreError> {
+        let directory = self.directory.clone();
+        let sign_up = move |batch: &mut writer::Batch<'_>| {
+            batch.all_or_nothing(|batch| tenants::sign_up(batch, directory, tenant))
+        };
+        self.writer.run(sign_up).await
+    }
+
+    async fn tenant_named(&self, name: &Username) -> Result<Option<Tenant>, StoreError> {
+        Ok(self.directory.named(name))
+    }
+
+    async fn tenant_with_key(&self, key: &ApiKeyHash) -> Result<Option<Tenant>, StoreError> {
+        Ok(self.directory.with_key(key))
+    }
+
+    async fn password_of(&self, tenant: TenantId) -> Result<Option<PasswordHash>, StoreError> {
+        let Some(tenant) = self.origin.row(tenant) else { return Ok(None) };
+        self.readers.run(move |connection| tenants::password(connection, tenant)).await
+    }
+
+    async fn update_tenant(
+        &self,
+        tenant: TenantId,
+        change: TenantChange,
+    ) -> Result<Option<TenantUpdate>, StoreError> {
+        let Some(tenant) = self.origin.row(tenant) else { return Ok(None) };
+        let directory = self.directory.clone();
+        let update = move |batch: &mut writer::Batch<'_>| {
+            batch.all_or_nothing(|batch| tenants::update(batch, directory, tenant, change))
+        };
+        self.writer.run(update).await
+    }
+}
+
+#[async_trait]
+impl ScanArchive for SqliteStore {
+    async fn record_scan(&self, scan: NewScan) -> Result<ScanRecord, StoreError> {
+        let tenant = self.origin.row(scan.tenant).ok_or(StoreError::Conflict)?;
+        let report =
+            serde_json::to_string(&scan.report).map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        let insert = move |batch: &mut writer::Batch<'_>| {
+            let id = scans::insert(batch, tenant, &scan, &report)?;
+            let NewScan { tenant: _, filename, finished_at, duration_ms, report } = scan;
+            Ok(ScanRecord { id, filename, finished_at, duration_ms, report })
+        };
+        self.writer.run(insert).await
+    }
+
+    async fn scans(
+        &self,
+        tenant: TenantId,
+        limit: usize,
+        before: Option<ObjectId>,
+    ) -> Result<Page<ScanSummary>, StoreError> {
+        let Some(tenant) = self.origin.row(tenant) else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
+        let origin = self.origin;
+        self.readers.run(move |connection| scans::list(connection, origin, tenant, limit, before)).await
+    }
+}

@@ -1,0 +1,248 @@
+//! Logs: recorded once, listed newest first, resolved but never changed.
+
+use std::fmt::Write;
+
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
+use sentinelflow_domain::{
+    analysis::{Analysis, Score},
+    log_entry::{LogEntry, Message, Metadata, Source},
+    store::{IdempotencyKey, LogFilter, LogRecord, NewLog, Page, Recorded, StatusFilter},
+    time::Timestamp,
+};
+
+use super::{
+    errors::damaged,
+    row_id::{Origin, first_row_of, second_of},
+    writer::Batch,
+};
+
+/// How long a retry is recognised, at least.
+const IDEMPOTENCY_HOURS: u32 = 24;
+
+/// A log ready to be written: the analysis is already text, so that the one writing thread needn't make it.
+pub(super) struct LogRow {
+    tenant: i64,
+    received_at: Timestamp,
+    entry: LogEntry,
+    score: Score,
+    category: &'static str,
+    summary: String,
+    analysis: String,
+}
+
+impl LogRow {
+    pub(super) fn new(tenant: i64, log: NewLog) -> (Self, Option<IdempotencyKey>) {
+        let NewLog { tenant: _, entry, mut analysis, received_at, idempotency_key } = log;
+        let summary = std::mem::take(&mut analysis.summary).into_owned();
+        let row = Self {
+            tenant,
+            received_at,
+            entry,
+            score: analysis.score,
+            category: analysis.category.as_str(),
+            summary,
+            analysis: serde_json::to_string(&analysis).expect("an analysis is plain data"),
+        };
+        (row, idempotency_key)
+    }
+
+    /// Adds the log and returns its row.
+    pub(super) fn insert(&self, batch: &mut Batch<'_>) -> rusqlite::Result<i64> {
+        let id = batch.mint(self.received_at);
+        let mut insert = batch.connection.prepare_cached(
+            "INSERT INTO logs (id, tenant, received_at, timestamp, event_id, score, category, severity_level,
+                               source, message, metadata, summary, analysis)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
+        insert.execute(params![
+            id,
+            self.tenant,
+            self.received_at.as_millis(),
+            self.entry.timestamp.map(Timestamp::as_millis),
+            self.entry.event_id,
+            self.score.value(),
+            self.category,
+            self.entry.severity_level.as_str(),
+            self.entry.source.as_str(),
+            self.entry.message.as_str(),
+            self.entry.metadata.as_str(),
+            self.summary,
+            self.analysis,
+        ])?;
+        batch.counts.add(self.tenant, self.received_at, self.score);
+        Ok(id)
+    }
+
+    /// Adds the log unless the tenant has used the key before.
+    pub(super) fn insert_once(
+        &self,
+        batch: &mut Batch<'_>,
+        key: &IdempotencyKey,
+    ) -> rusqlite::Result<Recorded> {
+        let connection = batch.connection;
+        let before = connection
+            .prepare_cached("SELECT log FROM idempotency_keys WHERE tenant = ? AND key = ?")?
+            .query_row(params![self.tenant, key.as_str()], |row| row.get::<_, i64>(0))
+            .optional()?;
+        if let Some(record) =
+            before.map(|id| find(connection, batch.origin(), self.tenant, id)).transpose()?
+        {
+            let same = record.filter(|record| record.entry == self.entry);
+            return Ok(same.map_or(Recorded::KeyOfAnotherEntry, |record| Recorded::Before(Box::new(record))));
+        }
+        let id = self.insert(batch)?;
+        connection
+            .prepare_cached("INSERT INTO idempotency_keys (log, tenant, key) VALUES (?, ?, ?)")?
+            .execute(params![id, self.tenant, key.as_str()])?;
+        // Each new key makes room for itself and one more, so the table can't outgrow a day's keys for long.
+        let expired = first_row_of(second_of(self.received_at).saturating_sub(IDEMPOTENCY_HOURS * 3600));
+        connection
+            .prepare_cached(
+                "DELETE FROM idempotency_keys WHERE log IN
+                     (SELECT log FROM idempotency_keys WHERE log < ? ORDER BY log LIMIT 2)",
+            )?
+            .execute([expired])?;
+        Ok(Recorded::New(batch.origin().id(id)))
+    }
+}
+
+/// Marks a log as resolved, only `owner`'s if one is given, and returns when that first happened.
+pub(super) fn resolve(
+    connection: &Connection,
+    owner: Option<i64>,
+    id: i64,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let stored: Option<(i64, Option<i64>)> = connection
+        .prepare_cached("SELECT tenant, resolved_at FROM logs WHERE id = ?")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((tenant, resolved_at)) = stored else { return Ok(None) };
+    if owner.is_some_and(|owner| owner != tenant) {
+        return Ok(None);
+    }
+    if let Some(resolved_at) = resolved_at {
+        return Ok(Some(Timestamp::from_millis(resolved_at)));
+    }
+    connection
+        .prepare_cached("UPDATE logs SET resolved_at = ? WHERE id = ?")?
+        .execute([now.as_millis(), id])?;
+    Ok(Some(now))
+}
+
+const COLUMNS: &str = "id, received_at, resolved_at, timestamp, event_id, severity_level, \
+                       source, message, metadata, summary, analysis";
+
+pub(super) fn find(
+    connection: &Connection,
+    origin: Origin,
+    tenant: i64,
+    id: i64,
+) -> rusqlite::Result<Option<LogRecord>> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM logs WHERE id = ? AND tenant = ?"))?
+        .query_row([id, tenant], |row| record(origin, row))
+        .optional()
+}
+
+pub(super) fn recent(
+    connection: &Connection,
+    origin: Origin,
+    tenant: i64,
+    filter: &LogFilter,
+) -> rusqlite::Result<Page<LogRecord>> {
+    let Query { sql, values } = query(origin, tenant, filter);
+    let mut select = connection.prepare_cached(&sql)?;
+    let rows = select.query_map(params_from_iter(values), |row| record(origin, row))?;
+    let mut items = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let has_more = items.len() > filter.limit;
+    items.truncate(filter.limit);
+    let next = items.last().filter(|_| has_more).map(|last| last.id);
+    Ok(Page { items, next })
+}
+
+pub(super) struct Query {
+    pub(super) sql: String,
+    pub(super) values: Vec<Value>,
+}
+
+impl Query {
+    fn and(&mut self, condition: &str, value: impl Into<Value>) {
+        self.sql.push_str(" AND ");
+        self.sql.push_str(condition);
+        self.values.push(value.into());
+    }
+}
+
+/// Returns the query for a page and one log more, which tells whether another page follows.
+pub(super) fn query(origin: Origin, tenant: i64, filter: &LogFilter) -> Query {
+    let (index, status) = match filter.status {
+        StatusFilter::Active => ("logs_active", " AND score >= 20 AND resolved_at IS NULL"),
+        StatusFilter::Resolved => ("logs_resolved", " AND resolved_at IS NOT NULL"),
+        StatusFilter::All => ("logs_of_tenant", ""),
+    };
+    let sql = format!("SELECT {COLUMNS} FROM logs INDEXED BY {index} WHERE tenant = ?{status}");
+    let mut query = Query { sql, values: vec![Value::Integer(tenant)] };
+    if let Some(before) = filter.before {
+        query.and("id < ?", origin.rows_before(before));
+    }
+    if let Some(since) = filter.since {
+        // No id is behind its log's receipt, so the range of ids holds every log of the range of time.
+        query.and("id >= ?", first_row_of(second_of(since)));
+        query.and("received_at >= ?", since.as_millis());
+    }
+    if let Some(until) = filter.until {
+        let ahead = "(SELECT value FROM meta WHERE key = 'id_lead_s') + 1 << 24";
+        query.and(&format!("id < ? + ({ahead})"), first_row_of(second_of(until)));
+        query.and("received_at < ?", until.as_millis());
+    }
+    if let Some(min_score) = filter.min_score {
+        query.and("score >= ?", i64::from(min_score.value()));
+    }
+    if let Some(severity) = filter.severity {
+        query.and("score >= ?", i64::from(severity.lowest_score().value()));
+        query.and("score <= ?", i64::from(severity.highest_score().value()));
+    }
+    if let Some(category) = filter.category {
+        query.and("category = ?", category.as_str().to_owned());
+    }
+    if let Some(source) = &filter.source {
+        query.and("source = ?", source.clone());
+    }
+    if let Some(text) = &filter.text {
+        // `lower` folds ASCII only, and unlike LIKE `instr` knows no wildcards and doesn't end at a NUL.
+        let text = text.to_ascii_lowercase();
+        query.and("(instr(lower(message), ?) > 0", text.clone());
+        let parameter = query.values.len();
+        write!(
+            query.sql,
+            " OR instr(lower(source), ?{parameter}) > 0 OR instr(lower(summary), ?{parameter}) > 0)"
+        )
+        .expect("writing to a string can't fail");
+    }
+    query.sql.push_str(" ORDER BY id DESC LIMIT ?");
+    query.values.push(Value::Integer(i64::try_from(filter.limit).unwrap_or(i64::MAX - 1) + 1));
+    query
+}
+
+fn record(origin: Origin, row: &Row<'_>) -> rusqlite::Result<LogRecord> {
+    let text = |column| row.get_ref(column)?.as_str().map_err(|error| damaged(column, error));
+    let moment = |column| row.get::<_, Option<i64>>(column).map(|millis| millis.map(Timestamp::from_millis));
+    let entry = LogEntry {
+        timestamp: moment(3)?,
+        event_id: row.get(4)?,
+        severity_level: text(5)?.parse().map_err(|error| damaged(5, error))?,
+        source: Source::try_from(text(6)?.to_owned()).map_err(|error| damaged(6, error))?,
+        message: Message::try_from(text(7)?.to_owned()).map_err(|error| damaged(7, error))?,
+        metadata: Metadata::parse(text(8)?).map_err(|error| damaged(8, error))?,
+    };
+    let mut analysis: Analysis = serde_json::from_str(text(10)?).map_err(|error| damaged(10, error))?;
+    analysis.summary = row.get::<_, String>(9)?.into();
+    Ok(LogRecord {
+        id: origin.id(row.get(0)?),
+        entry,
+        analysis,
+        received_at: Timestamp::from_millis(row.get(1)?),
+        resolved_at: moment(2)?,
+    })
+}
