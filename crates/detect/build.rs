@@ -1,0 +1,25 @@
+//! Embeds the rule files: writes a table of their names and contents.
+
+use std::{fs, io, path::Path};
+
+fn main() -> io::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+    println!("cargo::rerun-if-changed=rules");
+    let mut table = "const BUILT_IN: &[(&str, &str)] = &[\n".to_owned();
+    for area in sorted_entries(&root)? {
+        for file in sorted_entries(&root.join(&area))? {
+            let path = root.join(&area).join(&file);
+            table.push_str(&format!("    ({:?}, include_str!({:?})),\n", format!("{area}/{file}"), path));
+        }
+    }
+    table.push_str("];\n");
+    let out = std::env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?;
+    fs::write(Path::new(&out).join("built_in_rules.rs"), table)
+}
+
+fn sorted_entries(folder: &Path) -> io::Result<Vec<String>> {
+    let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names = names.collect::<io::Result<Vec<_>>>()?;
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,168 @@
+//! Sigma rules, compiled once and evaluated often: files → conditions → index → matches.
+//! Never here: decoding an entry, or what a match is worth.
+//!
+//! # What a rule is asked
+//!
+//! Text is compared without regard to case (character by character, so that evidence keeps its place) unless the rule
+//! says `cased`; regular expressions are case-sensitive unless they say `i`. A condition on a field holds if any of
+//! the field's values fits. Numbers and booleans are also the text that writes them. A keyword is found in any value
+//! of any field, so that it sees the message as it was written as well as every decoded form.
+//!
+//! # Which events a rule sees
+//!
+//! Each part of `logsource` that a rule states must equal the event's; what a rule leaves out may be anything. So a
+//! rule for `product: windows` sees all Windows events, and none whose origin the decoder could not tell.
+//! `service: auth` also covers sshd, sudo, su and PAM. Many events arrive as free text with a source nobody has heard
+//! of, and what they tell is the same wherever it is told: a rule that reads text or fields of any origin says
+//! `category: any`, and sees every event.
+//!
+//! # Our member of a rule file
+//!
+//! `sentinelflow:` holds `category`, `summary` and `advice` (in both, `{field}` stands for the event's value) and
+//! `examples`, which are the rule's tests.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use sentinelflow_domain::analysis::{Category, Level};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use self::{
+    condition::{Condition, Evidence},
+    index::Index,
+    load::Loaded,
+    source::RuleSource,
+    view::{FieldNames, View},
+};
+use crate::event::Event;
+
+pub use self::load::Examples;
+
+mod load;
+mod source;
+mod compile;
+mod condition;
+mod glob;
+mod view;
+mod index;
+mod needle;
+
+/// Rules ready to be asked. Immutable; a reload makes another one.
+#[derive(Debug)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    conditions: Vec<Condition>,
+    sources: Vec<RuleSource>,
+    names: FieldNames,
+    index: Index,
+    hash: Arc<str>,
+}
+
+/// What a rule says about the events that it finds.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub id: Arc<str>,
+    pub title: Arc<str>,
+    pub level: Level,
+    pub category: Category,
+    /// ATT&CK techniques such as `T1190`.
+    pub techniques: Vec<Arc<str>>,
+    /// Why this is worth knowing.
+    pub description: String,
+    pub false_positives: Vec<String>,
+    /// One sentence on what happened; `{field}` stands for the event's value.
+    pub summary: Arc<str>,
+    /// What to do about it; `{field}` stands for the event's value.
+    pub advice: Arc<str>,
+    pub examples: Examples,
+}
+
+/// A rule that found something.
+#[derive(Debug, Clone)]
+pub struct RuleMatch<'r> {
+    pub rule: &'r Rule,
+    /// Indices into the event's fields, and the range of the value's text that was meant, if it was a text.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Why a rule file, or a part of it, is not used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{file}:{line}: {what}")]
+pub struct RuleFileError {
+    pub file: String,
+    pub line: usize,
+    pub what: String,
+}
+
+include!(concat!(env!("OUT_DIR"), "/built_in_rules.rs"));
+
+impl RuleSet {
+    /// Returns the rules that come with the program.
+    pub fn built_in() -> Self {
+        let (rules, errors) = Self::load(BUILT_IN.iter().map(|(file, yaml)| ((*file).to_owned(), (*yaml).to_owned())));
+        debug_assert!(errors.is_empty(), "built-in rules have faults: {errors:?}");
+        rules
+    }
+
+    /// Returns the rules that the files hold, and what could not be used. Files are pairs of name and YAML text.
+    pub fn load(files: impl Iterator<Item = (String, String)>) -> (Self, Vec<RuleFileError>) {
+        let mut loaded = Loaded::default();
+        let mut used: Vec<(String, String)> = files.filter(|(file, yaml)| loaded.add_file(file, yaml)).collect();
+        used.sort();
+        let Loaded { rules, conditions, sources, names, errors, .. } = loaded;
+        let index = Index::new(conditions.iter(), names.len());
+        (Self { rules, conditions, sources, names, index, hash: hash_of(&used) }, errors)
+    }
+
+    /// Returns 16 hex digits that change whenever a rule does.
+    pub fn hash(&self) -> &Arc<str> {
+        &self.hash
+    }
+
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Returns the rules in the order of their files.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
+    /// Returns the rules that hold for the event, each with what it found.
+    pub fn matches<'r>(&'r self, event: &Event<'_>) -> Vec<RuleMatch<'r>> {
+        let view = View::new(event, &self.names);
+        let candidates = self.index.candidates(&view);
+        candidates.filter_map(|rule| self.look(rule as usize, &view)).collect()
+    }
+
+    fn look<'r>(&'r self, rule: usize, view: &View<'_>) -> Option<RuleMatch<'r>> {
+        if !self.sources[rule].covers(view.event.log_source) {
+            return None;
+        }
+        let mut evidence = Vec::new();
+        let holds = self.conditions[rule].holds(view, &mut evidence);
+        holds.then(|| RuleMatch { rule: &self.rules[rule], evidence })
+    }
+}
+
+fn hash_of(files: &[(String, String)]) -> Arc<str> {
+    let mut hasher = Sha256::new();
+    for (file, yaml) in files {
+        for text in [file, yaml] {
+            hasher.update((text.len() as u64).to_le_bytes());
+            hasher.update(text);
+        }
+    }
+    let mut hash = String::new();
+    for byte in hasher.finalize().iter().take(8) {
+        write!(hash, "{byte:02x}").expect("a String takes whatever is written");
+    }
+    hash.into()
+}
+
+#[cfg(test)]
+mod tests;

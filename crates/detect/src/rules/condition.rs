@@ -1,0 +1,179 @@
+//! A rule's condition, compiled: a tree over tests of single values, and what it found.
+
+use std::{net::IpAddr, ops::Range};
+
+use ipnet::IpNet;
+use regex::Regex;
+
+use super::{
+    glob::Glob,
+    view::{FieldId, View},
+};
+use crate::event::Value;
+
+#[derive(Debug, Clone)]
+pub(super) enum Condition {
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    AtLeast(u64, Vec<Condition>),
+    Not(Box<Condition>),
+    /// Holds if any value of the field fits.
+    Field(FieldId, Test),
+    /// Holds if any value of the event fits.
+    Anywhere(Test),
+    IsPresent(FieldId),
+    /// Holds if the field is absent or has a null.
+    IsNull(FieldId),
+    /// Holds if any value of the field has none of what the tests ask for.
+    Differs(FieldId, Vec<Test>),
+    /// Holds if any value of the one field relates so to any value of the other.
+    SameAs { field: FieldId, other: FieldId, how: Likeness, cased: bool },
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Test {
+    /// Compared with the folded text.
+    Folded(Glob),
+    /// Compared with the text as it was written.
+    Written(Glob),
+    Regex(Regex),
+    Number { number: f64, text: String },
+    Compare(Comparison, f64),
+    Network(IpNet),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Likeness {
+    #[default]
+    Equal,
+    Contains,
+    StartsWith,
+    EndsWith,
+}
+
+/// The index of a field in its event, and the range of its text that was meant, if it was a text.
+pub(super) type Evidence = (usize, Option<Range<usize>>);
+
+impl Condition {
+    /// Says whether the condition holds, and adds what made it hold to the evidence.
+    pub(super) fn holds(&self, view: &View<'_>, evidence: &mut Vec<Evidence>) -> bool {
+        let before = evidence.len();
+        let holds = match self {
+            Self::All(conditions) => conditions.iter().all(|condition| condition.holds(view, evidence)),
+            Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(view, evidence)),
+            Self::AtLeast(count, conditions) => {
+                let holding = conditions.iter().filter(|condition| condition.holds(view, evidence));
+                holding.count() as u64 >= *count
+            }
+            Self::Not(condition) => return !condition.holds(view, &mut Vec::new()),
+            Self::Field(field, test) => {
+                let found = view.values_of(*field).find_map(|index| Some((index, test.find(view, index)?)));
+                found.map(|found| evidence.push(found)).is_some()
+            }
+            Self::Anywhere(test) => {
+                let found = (0..view.len()).find_map(|index| Some((index, test.find(view, index)?)));
+                found.map(|found| evidence.push(found)).is_some()
+            }
+            Self::IsPresent(field) => view.values_of(*field).next().is_some(),
+            Self::IsNull(field) => {
+                let mut values = view.values_of(*field).peekable();
+                values.peek().is_none() || values.any(|index| *view.value(index) == Value::Null)
+            }
+            Self::Differs(field, tests) => {
+                let differs = |index: &usize| tests.iter().all(|test| test.find(view, *index).is_none());
+                let found = view.values_of(*field).find(differs);
+                found.map(|index| evidence.push((index, None))).is_some()
+            }
+            Self::SameAs { field, other, how, cased } => {
+                let text = |index| if *cased { view.written(index) } else { view.folded(index) };
+                let is_null = |index: &usize| *view.value(*index) == Value::Null;
+                let is_like = |index: &usize| {
+                    let mut others = view.values_of(*other).filter(|other| !is_null(other));
+                    others.any(|other| how.holds(text(*index), text(other)))
+                };
+                let mut values = view.values_of(*field).filter(|index| !is_null(index));
+                let found = values.find(is_like);
+                found.map(|index| evidence.push((index, None))).is_some()
+            }
+        };
+        if !holds {
+            evidence.truncate(before);
+        }
+        holds
+    }
+}
+
+impl Test {
+    /// Returns `Some` if the value fits, and within it the range of the written text that was meant.
+    fn find(&self, view: &View<'_>, index: usize) -> Option<Option<Range<usize>>> {
+        let value = view.value(index);
+        if *value == Value::Null {
+            return None;
+        }
+        let is_text = matches!(value, Value::Text(_));
+        match self {
+            Self::Folded(glob) => {
+                let range = glob.find(view.folded(index))?;
+                Some(is_text.then(|| view.written_range(index, range)))
+            }
+            Self::Written(glob) => {
+                let range = glob.find(view.written(index))?;
+                Some(is_text.then_some(range))
+            }
+            Self::Regex(regex) => {
+                let range = regex.find(view.written(index))?.range();
+                Some(is_text.then_some(range))
+            }
+            Self::Number { number, text } => {
+                let fits = match value {
+                    #[expect(clippy::float_cmp, reason = "equal is what the rule asks for")]
+                    Value::Number(value) => value == number,
+                    _ => view.folded(index) == text,
+                };
+                fits.then(|| is_text.then(|| 0..view.written(index).len()))
+            }
+            Self::Compare(comparison, bound) => {
+                let number = match value {
+                    Value::Number(number) => *number,
+                    _ => view.written(index).trim().parse().ok()?,
+                };
+                comparison.holds(number, *bound).then_some(None)
+            }
+            Self::Network(network) => {
+                let address: IpAddr = view.written(index).trim().parse().ok()?;
+                let is_inside = network.contains(&address) || network.contains(&address.to_canonical());
+                is_inside.then(|| Some(0..view.written(index).len()))
+            }
+        }
+    }
+}
+
+impl Comparison {
+    fn holds(self, number: f64, bound: f64) -> bool {
+        match self {
+            Self::Less => number < bound,
+            Self::LessOrEqual => number <= bound,
+            Self::Greater => number > bound,
+            Self::GreaterOrEqual => number >= bound,
+        }
+    }
+}
+
+impl Likeness {
+    fn holds(self, text: &str, other: &str) -> bool {
+        match self {
+            Self::Equal => text == other,
+            Self::Contains => text.contains(other),
+            Self::StartsWith => text.starts_with(other),
+            Self::EndsWith => text.ends_with(other),
+        }
+    }
+}

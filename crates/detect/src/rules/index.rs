@@ -1,0 +1,116 @@
+//! Which rules are worth a look at an event: one Aho-Corasick pass over each value finds the needles in it.
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
+
+use super::{
+    condition::Condition,
+    needle::{Needle, needles},
+    view::View,
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// By field; `None` where no rule has a needle.
+    of_field: Vec<Option<Haystack>>,
+    of_any_field: Option<Haystack>,
+    /// Rules that may hold without any needle.
+    always: Vec<u32>,
+    rules: usize,
+}
+
+/// The needles looked for in one kind of value.
+#[derive(Debug)]
+struct Haystack {
+    automaton: AhoCorasick,
+    /// By needle.
+    rules: Vec<Vec<u32>>,
+}
+
+/// Up to so many bytes of needles a table with a row per state is small, and twice as fast.
+const DENSE_MAX_BYTES: usize = 16 * 1024;
+
+impl Index {
+    pub(super) fn new<'c>(conditions: impl Iterator<Item = &'c Condition>, fields: usize) -> Self {
+        let mut index = Self::default();
+        let mut of_field = vec![Vec::new(); fields];
+        let mut of_any_field = Vec::new();
+        for (rule, condition) in (0_u32..).zip(conditions) {
+            index.rules += 1;
+            let Some(needles) = needles(condition) else {
+                index.always.push(rule);
+                continue;
+            };
+            for Needle { field, text } in needles {
+                match field {
+                    Some(field) => of_field[field as usize].push((text, rule)),
+                    None => of_any_field.push((text, rule)),
+                }
+            }
+        }
+        index.of_field = of_field.into_iter().map(Haystack::new).collect();
+        index.of_any_field = Haystack::new(of_any_field);
+        index
+    }
+
+    /// Returns every rule that may hold, by rising number.
+    pub(super) fn candidates(&self, view: &View<'_>) -> impl Iterator<Item = u32> + use<> {
+        let mut candidates = Candidates(vec![0; self.rules.div_ceil(64)]);
+        self.always.iter().for_each(|rule| candidates.add(*rule));
+        for index in 0..view.len() {
+            let of_field = view.name(index).and_then(|name| self.of_field[name as usize].as_ref());
+            // What occurs in a piece of the message has been found in the message.
+            let of_any_field = self.of_any_field.as_ref().filter(|_| !view.is_slice_of_first_text(index));
+            for haystack in of_field.into_iter().chain(of_any_field) {
+                for found in haystack.automaton.find_overlapping_iter(view.folded(index)) {
+                    let rules = &haystack.rules[found.pattern().as_usize()];
+                    rules.iter().for_each(|rule| candidates.add(*rule));
+                }
+            }
+        }
+        candidates.into_rising()
+    }
+}
+
+impl Haystack {
+    fn new(mut needles: Vec<(String, u32)>) -> Option<Self> {
+        if needles.is_empty() {
+            return None;
+        }
+        needles.sort();
+        needles.dedup();
+        let mut texts: Vec<String> = Vec::new();
+        let mut rules: Vec<Vec<u32>> = Vec::new();
+        for (text, rule) in needles {
+            match rules.last_mut().filter(|_| texts.last() == Some(&text)) {
+                Some(rules) => rules.push(rule),
+                None => {
+                    texts.push(text);
+                    rules.push(vec![rule]);
+                }
+            }
+        }
+        let bytes: usize = texts.iter().map(String::len).sum();
+        let kind = if bytes <= DENSE_MAX_BYTES { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+        let automaton = AhoCorasickBuilder::new()
+            .kind(Some(kind))
+            .match_kind(MatchKind::Standard)
+            .build(&texts)
+            .expect("needles are fewer than four billion bytes");
+        Some(Self { automaton, rules })
+    }
+}
+
+/// A set of rules, a bit each.
+struct Candidates(Vec<u64>);
+
+impl Candidates {
+    fn add(&mut self, rule: u32) {
+        self.0[rule as usize / 64] |= 1 << (rule % 64);
+    }
+
+    fn into_rising(self) -> impl Iterator<Item = u32> {
+        (0_u32..).zip(self.0).flat_map(|(block, bits)| {
+            (0..64).filter(move |bit| bits & (1 << bit) != 0).map(move |bit| block * 64 + bit)
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! An event as the matcher sees it: names as numbers, and every value's text also in folded case.
+
+use std::{borrow::Cow, collections::HashMap, fmt::Write as _, ops::Range};
+
+use crate::event::{Event, Value};
+
+/// A field name that some rule asks for.
+pub(super) type FieldId = u32;
+
+/// A field that no rule asks for by name; keywords still look at its value.
+const UNASKED: FieldId = FieldId::MAX;
+
+#[derive(Debug, Default)]
+pub(super) struct FieldNames(HashMap<String, FieldId, foldhash::fast::RandomState>);
+
+impl FieldNames {
+    pub(super) fn intern(&mut self, name: &str) -> FieldId {
+        if let Some(id) = self.0.get(name) {
+            return *id;
+        }
+        let id = FieldId::try_from(self.0.len()).expect("no rule set names four billion fields");
+        self.0.insert(name.to_owned(), id);
+        id
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct View<'e> {
+    pub(super) event: &'e Event<'e>,
+    names: Vec<FieldId>,
+    folded: String,
+    /// Where a field's text lies in `folded`.
+    spans: Vec<Range<usize>>,
+}
+
+impl<'e> View<'e> {
+    pub(super) fn new(event: &'e Event<'e>, names: &FieldNames) -> Self {
+        let mut view = Self {
+            event,
+            names: Vec::with_capacity(event.fields.len()),
+            folded: String::with_capacity(event.fields.len() * 64),
+            spans: Vec::with_capacity(event.fields.len()),
+        };
+        for field in &event.fields {
+            view.names.push(names.0.get(field.name.as_ref()).copied().unwrap_or(UNASKED));
+            let start = view.folded.len();
+            match &field.value {
+                Value::Text(text) => fold_into(&mut view.folded, text),
+                Value::Number(number) => {
+                    write!(view.folded, "{number}").expect("a String takes whatever is written");
+                }
+                Value::Bool(value) => view.folded.push_str(if *value { "true" } else { "false" }),
+                Value::Null => {}
+            }
+            view.spans.push(start..view.folded.len());
+        }
+        view
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Returns the indices of the values that a field has.
+    pub(super) fn values_of(&self, field: FieldId) -> impl Iterator<Item = usize> + '_ {
+        self.names.iter().enumerate().filter(move |(_, name)| **name == field).map(|(index, _)| index)
+    }
+
+    pub(super) fn name(&self, index: usize) -> Option<FieldId> {
+        self.names.get(index).copied().filter(|name| *name != UNASKED)
+    }
+
+    pub(super) fn value(&self, index: usize) -> &'e Value<'e> {
+        &self.event.fields[index].value
+    }
+
+    /// Returns a value's text in folded case; nothing has the text "".
+    pub(super) fn folded(&self, index: usize) -> &str {
+        self.folded.get(self.spans[index].clone()).expect("spans are cut between values")
+    }
+
+    /// Returns a value's text as it was written.
+    pub(super) fn written(&self, index: usize) -> &str {
+        match self.value(index) {
+            Value::Text(text) => text,
+            _ => self.folded(index),
+        }
+    }
+
+    /// Returns the range of the written text that a range of the folded text stands for.
+    pub(super) fn written_range(&self, index: usize, folded: Range<usize>) -> Range<usize> {
+        let (written, text) = (self.written(index), self.folded(index));
+        if written.is_ascii() {
+            return folded;
+        }
+        // Folding keeps the number of characters, not that of bytes.
+        let chars_before = |end: usize| text.char_indices().take_while(|(at, _)| *at < end).count();
+        let byte_of = |chars: usize| written.char_indices().nth(chars).map_or(written.len(), |(at, _)| at);
+        byte_of(chars_before(folded.start))..byte_of(chars_before(folded.end))
+    }
+
+    /// Says whether a value is a piece of an earlier value's own memory, so that whatever occurs in it occurs there too.
+    pub(super) fn is_slice_of_first_text(&self, index: usize) -> bool {
+        let text_of = |index: usize| match self.event.fields.get(index).map(|field| &field.value) {
+            Some(Value::Text(Cow::Borrowed(text))) => Some(text.as_bytes().as_ptr_range()),
+            _ => None,
+        };
+        match (index, text_of(0), text_of(index)) {
+            (1.., Some(first), Some(piece)) => first.start <= piece.start && piece.end <= first.end,
+            _ => false,
+        }
+    }
+}
+
+/// Returns the text with every character in folded case.
+pub(super) fn fold(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    fold_into(&mut folded, text);
+    folded
+}
+
+fn fold_into(folded: &mut String, text: &str) {
+    let start = folded.len();
+    if text.is_ascii() {
+        folded.push_str(text);
+        folded.get_mut(start..).expect("a border between texts").make_ascii_lowercase();
+    } else {
+        folded.extend(text.chars().map(fold_char));
+    }
+}
+
+/// Returns the one character that a character is compared as: its lower case where that is a single one.
+pub(super) fn fold_char(character: char) -> char {
+    // The long s is already lower case, but regular expressions hold it for an "s" too, and so must needles.
+    if character == 'ſ' {
+        return 's';
+    }
+    let mut lower = character.to_lowercase();
+    match (lower.next(), lower.next()) {
+        (Some(single), None) => single,
+        _ => character,
+    }
+}
