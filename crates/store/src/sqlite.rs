@@ -1,4 +1,4 @@
-//! The embedded store: one SQLite file, one thread that writes, a few connections that read.
+//! The embedded store: one database file, one thread that writes, a few connections that read.
 
 mod connection;
 mod errors;

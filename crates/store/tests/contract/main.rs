@@ -1,0 +1,73 @@
+//! What every store owes its callers, asked of each of them.
+//! A new store adds one line to `keeps_its_promises!` and the function that opens it.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands, also in its helpers")]
+
+mod given;
+
+mod logs;
+mod rename;
+mod scans;
+mod stats;
+mod tenants;
+
+mod sqlite;
+
+macro_rules! keeps_its_promises {
+    ($name:ident, $open:path) => {
+        mod $name {
+            keeps_its_promises!(@ $open;
+                logs::the_newest_come_first,
+                logs::ids_rise_with_the_order_of_recording,
+                logs::tenants_never_see_each_other,
+                logs::benign_logs_are_kept_but_are_no_threats,
+                logs::resolving_twice_keeps_the_first_moment,
+                logs::another_tenants_log_is_not_there,
+                logs::anyone_may_resolve_where_nobody_is_asked_who_he_is,
+                logs::cursors_neither_skip_nor_repeat_while_others_write,
+                logs::the_last_page_says_that_it_is_the_last,
+                logs::every_filter_agrees_with_a_naive_one,
+                logs::odd_texts_come_back_as_they_went,
+                logs::a_log_of_nobody_is_refused,
+                logs::a_key_stores_its_entry_once,
+                logs::a_key_of_another_entry_is_told_apart,
+                logs::concurrent_retries_store_once,
+                logs::keys_of_different_tenants_do_not_meet,
+                rename::everything_moves_at_once,
+                rename::a_new_tenant_may_take_the_old_name_and_sees_nothing,
+                rename::nothing_is_lost_or_doubled_under_eight_writers,
+                stats::minutes_agree_with_a_recount_of_the_logs,
+                stats::resolved_logs_still_count,
+                stats::minutes_are_half_open_and_only_the_tenants_own,
+                tenants::names_are_unique_whatever_their_case,
+                tenants::only_one_of_many_gets_a_name,
+                tenants::a_key_leads_to_its_tenant,
+                tenants::a_refused_sign_up_leaves_nothing_behind,
+                tenants::what_is_not_changed_stays,
+                tenants::an_unknown_tenant_cannot_be_changed,
+                scans::the_newest_come_first_page_by_page,
+                scans::a_scan_comes_back_as_it_went,
+                store::it_answers_when_it_works,
+            );
+        }
+    };
+    (@ $open:path; $($room:ident::$promise:ident,)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let opened = $open();
+                crate::$room::$promise(opened.store.clone()).await;
+            }
+        )*
+    };
+}
+
+keeps_its_promises!(on_sqlite, crate::sqlite::open_anew);
+
+mod store {
+    use crate::given::AnyStore;
+
+    pub(crate) async fn it_answers_when_it_works(store: AnyStore) {
+        store.ping().await.unwrap();
+    }
+}

@@ -1,0 +1,200 @@
+//! What only the embedded store owes: its file, its lock, and its word after a SIGKILL.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use sentinelflow_domain::{
+    id::ObjectId,
+    store::{LogFilter, NewLog, NewTenant, Owner, Recorded},
+    tenant::{ApiKeyHash, Tenant},
+};
+use sentinelflow_store::{OpenError, SqliteStore};
+use tempfile::TempDir;
+
+use crate::{
+    given::{AnyStore, Opened, all_pages, at, everything, ids, log, new_tenant, record, tenant},
+    stats::recount,
+};
+
+pub(crate) fn open_anew() -> Opened {
+    let place = TempDir::new().unwrap();
+    Opened { store: open(place.path()), _place: Box::new(place) }
+}
+
+fn open(path: &Path) -> AnyStore {
+    Arc::new(SqliteStore::open(path).unwrap())
+}
+
+fn refusal(path: &Path) -> String {
+    SqliteStore::open(path).err().expect("it must be refused").to_string()
+}
+
+#[tokio::test]
+async fn reopening_finds_everything() {
+    let place = TempDir::new().unwrap();
+    let store = open(place.path());
+    let key = ApiKeyHash([3; 32]);
+    let ana = store.sign_up(NewTenant { api_key: Some(key), ..new_tenant("Ana") }).await.unwrap();
+    let resolved = record(&store, log(ana.id, "x", 50)).await;
+    store.resolve(Owner::Tenant(ana.id), resolved, at(3)).await.unwrap();
+    let newest = record(&store, NewLog { received_at: at(999_000), ..log(ana.id, "y", 10) }).await;
+    let logs = all_pages(&store, ana.id, everything()).await;
+    let counts = store.per_minute(ana.id, i64::MIN, i64::MAX).await.unwrap();
+    drop(store);
+
+    let store = open(place.path());
+    assert_eq!(store.tenant_named(&"ana".parse().unwrap()).await.unwrap(), Some(ana.clone()));
+    assert_eq!(store.tenant_with_key(&key).await.unwrap(), Some(ana.clone()));
+    assert_eq!(all_pages(&store, ana.id, everything()).await, logs);
+    assert_eq!(store.per_minute(ana.id, i64::MIN, i64::MAX).await.unwrap(), counts);
+    let next = record(&store, log(ana.id, "the clock stepped back", 10)).await;
+    assert!(next > newest);
+    let until = Some(at(1));
+    let old = all_pages(&store, ana.id, LogFilter { until, ..everything() }).await;
+    assert_eq!(ids(&old), [next, resolved], "the id ran ahead of its receipt, and is found nevertheless");
+}
+
+#[tokio::test]
+async fn a_file_is_as_good_as_a_directory() {
+    let place = TempDir::new().unwrap();
+    for path in [place.path().join("new/deep/directory"), place.path().join("one.db")] {
+        let ana = tenant(&open(&path), "ana").await;
+        let store = open(&path);
+        assert_eq!(store.tenant_named(&ana.username).await.unwrap(), Some(ana));
+    }
+    assert!(place.path().join("one.db").is_file());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_its_owner_may_read_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = TempDir::new().unwrap();
+    let directory = place.path().join("data");
+    let store = open(&directory);
+    tenant(&store, "ana").await;
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&directory), 0o700);
+    let files: Vec<_> = directory.read_dir().unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn a_second_user_of_a_directory_is_refused() {
+    let place = TempDir::new().unwrap();
+    let first = open(place.path());
+    assert!(matches!(SqliteStore::open(place.path()), Err(OpenError::InUse { .. })));
+    assert!(refusal(place.path()).ends_with("is used by another process"));
+    drop(first);
+    open(place.path());
+}
+
+#[test]
+fn what_is_no_database_of_ours_is_refused_and_left_alone() {
+    let place = TempDir::new().unwrap();
+    let garbage = place.path().join("garbage.db");
+    std::fs::write(&garbage, "a shopping list, and nothing else\n".repeat(400)).unwrap();
+    let foreign = place.path().join("foreign.db");
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    for path in [garbage, foreign] {
+        let before = std::fs::read(&path).unwrap();
+        assert!(matches!(SqliteStore::open(&path), Err(OpenError::NotOurs { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+    let blocked = place.path().join("foreign.db/below-a-file");
+    assert!(matches!(SqliteStore::open(&blocked), Err(OpenError::Unreachable { .. })));
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let place = TempDir::new().unwrap();
+    let path = place.path().join("newer.db");
+    drop(open(&path));
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 999).unwrap();
+    assert!(matches!(SqliteStore::open(&path), Err(OpenError::FromTheFuture { found: 999, .. })));
+}
+
+/// How many times the writing process is killed, each time on the same database.
+const KILLS: usize = 5;
+const ACKNOWLEDGED_BEFORE_KILL: usize = 150;
+const ACKNOWLEDGED: &str = "acknowledged ";
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_sigkill() {
+    let place = TempDir::new().unwrap();
+    let mut acknowledged = Vec::new();
+    for kill in 0..KILLS {
+        acknowledged.extend(ids_written_until_killed(place.path(), ACKNOWLEDGED_BEFORE_KILL + 37 * kill));
+        let store = open(place.path());
+        let owner = store.tenant_named(&"killed".parse().unwrap()).await.unwrap().unwrap().id;
+        let stored = all_pages(&store, owner, everything()).await;
+        let stored_ids = ids(&stored);
+        let lost: Vec<_> = acknowledged
+            .iter()
+            .filter(|id| stored_ids.binary_search_by(|other| id.cmp(&other)).is_err())
+            .collect();
+        assert!(lost.is_empty(), "after kill {kill}: {lost:?}");
+        assert_eq!(store.per_minute(owner, i64::MIN, i64::MAX).await.unwrap(), recount(&stored));
+    }
+    assert!(acknowledged.len() >= KILLS * ACKNOWLEDGED_BEFORE_KILL);
+}
+
+/// Starts `writes_until_killed` in a process of its own, kills it after some acknowledgements and returns all of them.
+fn ids_written_until_killed(place: &Path, enough: usize) -> Vec<ObjectId> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sqlite::writes_until_killed", "--ignored", "--nocapture"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writeln!(child.stdin.take().unwrap(), "{}", place.display()).unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut acknowledged = Vec::new();
+    let mut line = String::new();
+    while output.read_line(&mut line).unwrap() > 0 {
+        let is_whole = line.ends_with('\n');
+        if let Some((_, id)) = line.trim_end().split_once(ACKNOWLEDGED).filter(|_| is_whole) {
+            acknowledged.push(id.parse().unwrap());
+        }
+        if acknowledged.len() == enough {
+            child.kill().unwrap();
+        }
+        line.clear();
+    }
+    assert!(!child.wait().unwrap().success(), "it ended by itself");
+    acknowledged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the process that what_was_acknowledged_survives_sigkill kills; it reads the directory from its input"]
+async fn writes_until_killed() {
+    let mut place = String::new();
+    std::io::stdin().read_line(&mut place).unwrap();
+    let store = open(Path::new(place.trim_end()));
+    let owner = match store.tenant_named(&"killed".parse().unwrap()).await.unwrap() {
+        Some(Tenant { id, .. }) => id,
+        None => tenant(&store, "killed").await.id,
+    };
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..12_u8 {
+        let store = store.clone();
+        writers.spawn(async move {
+            for n in 0.. {
+                let new = NewLog { received_at: at(n * 100), ..log(owner, "x", writer * 8) };
+                let Recorded::New(id) = store.record(new).await.unwrap() else {
+                    unreachable!("no key was given")
+                };
+                writeln!(std::io::stdout().lock(), "{ACKNOWLEDGED}{id}").unwrap();
+            }
+        });
+    }
+    writers.join_all().await;
+}
