@@ -1,1 +1,23 @@
-fn main() {}
+//! The binary: reads the command line, runs one command, turns its end into an exit code.
+
+mod config;
+mod telemetry;
+
+mod app;
+mod boot;
+mod credentials;
+mod hunts;
+mod triage;
+
+mod cli;
+mod http;
+
+use std::process::ExitCode;
+
+// Fast under many small allocations from several threads, and it returns memory after a scan.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::run()
+}

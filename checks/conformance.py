@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Asks schemathesis whether the running server answers as its OpenAPI description says: no 5xx, nothing undescribed.
+
+  conformance.py BINARY [--examples N]
+
+Both modes are asked: `dev` as anybody, `serve` with an API key and without.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+
+from server import running
+
+
+def ask(base, examples, headers):
+    command = [
+        os.path.join(os.path.dirname(sys.executable), "schemathesis"), "run", f"{base}/openapi.json",
+        "--phases", "examples,coverage,fuzzing", "--max-examples", str(examples), "--seed", "1", "--workers", "2",
+        "--continue-on-failure", "--generation-database", "none", "--suppress-health-check", "all",
+    ]
+    for header in headers:
+        command += ["--header", header]
+    return subprocess.run(command, check=False).returncode
+
+
+def sign_up(base, username):
+    body = json.dumps({"username": username, "password": "a-Passw0rd"}).encode()
+    request = urllib.request.Request(f"{base}/security/signup", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["api_key"]
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("binary")
+    args.add_argument("--examples", type=int, default=40)
+    args = args.parse_args()
+
+    failed = 0
+    with running(args.binary) as (base, _):
+        failed += ask(base, args.examples, [])
+    with running(args.binary, "serve") as (base, _):
+        key = sign_up(base, "schemathesis")
+        failed += ask(base, args.examples, [f"Authorization: Bearer {key}"])
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+//! What every handler may ask for. Cheap to clone.
+
+use std::{path::PathBuf, sync::Arc};
+
+use sentinelflow_domain::{clock::Clock, store::Store, tenant::Tenant};
+
+use crate::{config::Mode, credentials::Credentials, hunts::Hunts, triage::Triage};
+
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+pub struct Parts {
+    pub mode: Mode,
+    pub clock: Arc<dyn Clock>,
+    pub store: Arc<dyn Store>,
+    pub credentials: Credentials,
+    pub triage: Triage,
+    pub hunts: Hunts,
+    /// Whom requests without a name belong to in `dev`; `None` in `serve`.
+    pub local_tenant: Option<Tenant>,
+    /// Where uploads lie while they are scanned.
+    pub spool: PathBuf,
+    pub max_upload_bytes: u64,
+}
+
+impl App {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

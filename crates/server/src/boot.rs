@@ -1,0 +1,96 @@
+//! Plugs everything together, one function per part. The only place that names a store or a provider.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use sentinelflow_detect::Engine;
+use sentinelflow_domain::{
+    clock::Clock,
+    second_opinion::SecondOpinion,
+    store::{NewTenant, Store},
+    tenant::{Plan, Tenant, Username},
+};
+use sentinelflow_forensic::Limits;
+use sentinelflow_store::SqliteStore;
+use tokio::sync::Semaphore;
+
+use crate::{
+    app::{App, Parts},
+    config::{Config, Mode, StoreLocation},
+    credentials::Credentials,
+    hunts::Hunts,
+    telemetry::SystemClock,
+    triage::{NoModel, Triage},
+};
+
+const LOCAL_TENANT: &str = "admin";
+
+pub async fn boot(config: &Config) -> anyhow::Result<App> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = open_store(&config.store)?;
+    let spool = make_spool(&config.data)?;
+    let local_tenant = local_tenant(config.mode, &*store, &*clock).await?;
+    Ok(App::new(Parts {
+        mode: config.mode,
+        credentials: Credentials::new()?,
+        triage: Triage {
+            engine: Engine::built_in(),
+            second_opinion: second_opinion(),
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+        },
+        hunts: Hunts {
+            desks: Arc::new(Semaphore::new(config.scans_at_once)),
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            limits: Limits::default(),
+        },
+        local_tenant,
+        spool,
+        max_upload_bytes: config.max_upload_bytes,
+        clock,
+        store,
+    }))
+}
+
+fn open_store(location: &StoreLocation) -> anyhow::Result<Arc<dyn Store>> {
+    match location {
+        StoreLocation::Sqlite(path) => {
+            let store = SqliteStore::open(path).with_context(|| format!("cannot open the store {}", path.display()))?;
+            Ok(Arc::new(store))
+        }
+    }
+}
+
+/// Makes an empty folder for uploads; what a killed process left in it is removed.
+/// Called once the store is open, whose lock keeps a second server out.
+fn make_spool(data: &Path) -> anyhow::Result<PathBuf> {
+    let spool = data.join("uploads");
+    std::fs::create_dir_all(&spool).with_context(|| format!("cannot make the folder {}", spool.display()))?;
+    for left in std::fs::read_dir(&spool).with_context(|| format!("cannot read the folder {}", spool.display()))? {
+        let path = left?.path();
+        std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(spool)
+}
+
+/// Returns the tenant that owns requests without a name in `dev`, made if it is new.
+async fn local_tenant(mode: Mode, store: &dyn Store, clock: &dyn Clock) -> anyhow::Result<Option<Tenant>> {
+    if mode == Mode::Serve {
+        return Ok(None);
+    }
+    let username: Username = LOCAL_TENANT.parse().expect("a valid name");
+    if let Some(tenant) = store.tenant_named(&username).await? {
+        return Ok(Some(tenant));
+    }
+    let tenant =
+        NewTenant { username, plan: Plan::Free, password: None, api_key: None, created_at: clock.now() };
+    Ok(Some(store.sign_up(tenant).await.context("cannot make the tenant 'admin'")?))
+}
+
+fn second_opinion() -> Arc<dyn SecondOpinion> {
+    Arc::new(NoModel)
+}

@@ -1,0 +1,60 @@
+//! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+
+mod scan;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{ConfigFaults, Mode};
+
+/// Scores log events the moment they arrive, and finds the rows of a file that don't belong.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+#[derive(Parser)]
+#[command(name = "sentinelflow", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything on this machine only: loopback, no credentials, tenant "admin" ready
+    Dev(serve::ServerArgs),
+    /// Production: every caller shows credentials
+    Serve(serve::ServerArgs),
+    /// Find the rows of CSV, XLS or XLSX files that don't belong, offline
+    Scan(scan::ScanArgs),
+    /// Print the API's description (OpenAPI 3.1)
+    Openapi,
+}
+
+const FAILED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Dev(args) => serve::run(Mode::Dev, args),
+        Command::Serve(args) => serve::run(Mode::Serve, args),
+        Command::Scan(args) => scan::run(&args),
+        Command::Openapi => print_openapi(),
+    };
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    tell(&format!("sentinelflow: {error:#}"));
+    if error.is::<ConfigFaults>() { ExitCode::from(WRONG_USAGE) } else { ExitCode::from(FAILED) }
+}
+
+#[expect(clippy::print_stdout, reason = "the command's result")]
+fn print_openapi() -> anyhow::Result<()> {
+    println!("{}", crate::http::openapi().to_pretty_json()?);
+    Ok(())
+}
+
+/// Tells the operator something on standard error.
+#[expect(clippy::print_stderr, reason = "the command line speaks to a person")]
+fn tell(sentence: &str) {
+    eprintln!("{sentence}");
+}

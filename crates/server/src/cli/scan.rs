@@ -1,0 +1,247 @@
+//! `sentinelflow scan`: the forensic engine over files, offline.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use sentinelflow_domain::scan::{Anomaly, ColumnReason, EngineChoice, ScanOptions, ScanProgress, ScanReport};
+use sentinelflow_forensic::{Limits, ScanOutcome, scan};
+use serde::Serialize;
+
+use super::tell;
+
+#[derive(Args)]
+pub struct ScanArgs {
+    /// CSV (also with tabs, semicolons or bars), XLS or XLSX; the content decides, not the name
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value = "auto")]
+    engine: Engine,
+    /// Flag rows with at least this score (0 to 1) instead of bounding false alarms
+    #[arg(long, value_parser = fraction)]
+    threshold: Option<f64>,
+    /// How many flagged rows to show
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+    /// The sheet of a workbook [default: the first that has rows]
+    #[arg(long)]
+    sheet: Option<String>,
+    /// A column to leave out; may be repeated
+    #[arg(long, value_name = "COLUMN")]
+    ignore: Vec<String>,
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// Write a score for every row to this file (CSV: row,score)
+    #[arg(long, value_name = "FILE")]
+    scores: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Engine {
+    Auto,
+    Autoencoder,
+    Statistical,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+    Csv,
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.ok_or_else(|| "must be a number from 0 to 1".to_owned())
+}
+
+/// Scans every file; one that can't be scanned is told and costs only itself.
+pub fn run(args: &ScanArgs) -> anyhow::Result<()> {
+    anyhow::ensure!(args.scores.is_none() || args.files.len() == 1, "--scores takes the scores of one file only");
+    let mut failed = 0;
+    for file in &args.files {
+        if let Err(error) = scan_one(file, args) {
+            tell(&format!("{}: {error:#}", file.display()));
+            failed += 1;
+        }
+    }
+    anyhow::ensure!(failed == 0, "{failed} of {} files could not be scanned", args.files.len());
+    Ok(())
+}
+
+fn scan_one(file: &Path, args: &ScanArgs) -> anyhow::Result<()> {
+    let bar = Bar::new(file);
+    let outcome = scan(file, &file.display().to_string(), &options(args), &Limits::default(), &bar);
+    bar.0.finish_and_clear();
+    let ScanOutcome { report, scores } = outcome?;
+    if let Some(path) = &args.scores {
+        write_scores(path, &scores).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    match args.format {
+        Format::Table => print(&as_text(file, &report)),
+        Format::Json => print(&as_json(file, &report)?),
+        Format::Csv => print(&as_csv(file, &report)?),
+    }
+}
+
+fn options(args: &ScanArgs) -> ScanOptions {
+    ScanOptions {
+        engine: match args.engine {
+            Engine::Auto => EngineChoice::Auto,
+            Engine::Autoencoder => EngineChoice::Autoencoder,
+            Engine::Statistical => EngineChoice::Statistical,
+        },
+        threshold: args.threshold,
+        limit: args.limit,
+        sheet: args.sheet.clone(),
+        ignore: args.ignore.clone(),
+    }
+}
+
+/// Prints a result; a reader that has gone away (`| head`) is no failure.
+fn print(text: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
+}
+
+fn write_scores(path: &Path, scores: &[f64]) -> std::io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    writeln!(file, "row,score")?;
+    for (row, score) in scores.iter().enumerate() {
+        writeln!(file, "{},{score}", row + 1)?;
+    }
+    file.flush()
+}
+
+fn as_text(file: &Path, report: &ScanReport) -> String {
+    let mut text = format!(
+        "{}: {} of {} rows flagged (score ≥ {})\n  engine: {}: {}\n  threshold: {}",
+        file.display(),
+        report.threats_detected,
+        report.total_scanned,
+        report.threshold_used,
+        report.engine.as_str(),
+        report.engine_reason,
+        report.threshold_method,
+    );
+    for column in report.columns.iter().filter(|column| !column.used) {
+        text.push_str(&format!("\n  column '{}' not used: {}", shown(&column.name), column.reason));
+    }
+    for note in &report.notes {
+        text.push_str(&format!("\n  note: {note}"));
+    }
+    if report.threats.is_empty() {
+        return text;
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["row", "score", "because"]);
+    for threat in &report.threats {
+        table.add_row([threat.row.to_string(), format!("{:.6}", threat.score), because(threat)]);
+    }
+    text.push_str(&format!("\n{table}"));
+    let hidden = report.threats_detected - report.threats.len() as u64;
+    if hidden > 0 {
+        text.push_str(&format!("\n  and {hidden} more (--limit)"));
+    }
+    text
+}
+
+fn because(threat: &Anomaly) -> String {
+    let reason = |reason: &ColumnReason| {
+        let (column, value) = (shown(&reason.column), shown(&plain(&reason.value)));
+        format!("{column} = {value} (usually {}) {:.0} %", shown(&reason.typical), reason.share * 100.0)
+    };
+    threat.reasons.iter().take(3).map(reason).collect::<Vec<_>>().join("\n")
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Null => "nothing".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Returns text of a file so that it can't steer a terminal.
+fn shown(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+}
+
+fn as_json(file: &Path, report: &ScanReport) -> anyhow::Result<String> {
+    #[derive(Serialize)]
+    struct Named<'a> {
+        filename: String,
+        #[serde(flatten)]
+        report: &'a ScanReport,
+    }
+    Ok(serde_json::to_string_pretty(&Named { filename: file.display().to_string(), report })?)
+}
+
+fn as_csv(file: &Path, report: &ScanReport) -> anyhow::Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["file", "row", "score", "column", "value", "typical", "share"])?;
+    for threat in &report.threats {
+        for reason in &threat.reasons {
+            let cells = [
+                file.display().to_string(),
+                threat.row.to_string(),
+                threat.score.to_string(),
+                harmless(&reason.column),
+                harmless(&plain(&reason.value)),
+                harmless(&reason.typical),
+                reason.share.to_string(),
+            ];
+            writer.write_record(cells)?;
+        }
+    }
+    let mut text = String::from_utf8(writer.into_inner()?)?;
+    text.truncate(text.trim_end().len());
+    Ok(text)
+}
+
+/// Returns a cell that a spreadsheet won't take for a formula; numbers stay as they are.
+fn harmless(cell: &str) -> String {
+    let may_be_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err();
+    if may_be_formula { format!("'{cell}") } else { cell.to_owned() }
+}
+
+/// A progress bar, drawn only where standard error is a terminal.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(file: &Path) -> Self {
+        let style = ProgressStyle::with_template("{prefix} {bar:30} {percent:>3} % {msg}").expect("a valid template");
+        let bar = ProgressBar::new(1000).with_style(style).with_prefix(file.display().to_string());
+        Self(bar)
+    }
+}
+
+impl ScanProgress for Bar {
+    fn advance(&self, phase: &'static str, fraction: f64) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
+        self.0.set_position((fraction.clamp(0.0, 1.0) * 1000.0) as u64);
+        self.0.set_message(phase);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_cannot_become_a_formula_or_steer_a_terminal() {
+        for (cell, written) in [("=1+1", "'=1+1"), ("-5.2", "-5.2"), ("@x", "'@x"), ("plain", "plain")] {
+            assert_eq!(harmless(cell), written);
+        }
+        assert_eq!(shown("a\u{1b}[2Jb"), "a\u{fffd}[2Jb");
+    }
+}

@@ -1,0 +1,126 @@
+//! The doors: routes, and the envelope that every request and answer passes through.
+
+mod accounts;
+mod audit;
+mod docs;
+mod health;
+mod security;
+mod stats;
+
+mod caller;
+mod error;
+mod extract;
+mod listen;
+
+use std::{
+    any::Any,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::{Instrument as _, error, error_span};
+
+use self::error::ApiError;
+use crate::{app::App, config::Mode};
+
+pub use docs::openapi;
+pub use listen::serve;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Returns the whole API of `API.md` as one service.
+pub fn router(app: &App) -> Router {
+    let (routes, openapi) = docs::routes().split_for_parts();
+    routes
+        .merge(docs::pages(openapi))
+        .with_state(app.clone())
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), envelope))
+}
+
+/// Gives the request its id, turns strangers away from `dev`, and writes every failure as a problem.
+async fn envelope(State(app): State<App>, request: Request, next: Next) -> Response {
+    let request_id = request_id(request.headers());
+    let span = error_span!("request", id = %request_id.to_str().unwrap_or(""));
+    let refused = if app.mode == Mode::Dev { refuse_strangers(&request).err() } else { None };
+    let mut response = match refused {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).instrument(span).await,
+    };
+    if let Some(problem) = problem_of(&mut response) {
+        problem.write_into(&mut response, request_id.to_str().unwrap_or(""));
+    }
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, request_id);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Returns the caller's own id for the request, or a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    static REQUESTS: AtomicU64 = AtomicU64::new(0);
+    let is_usable = |id: &&HeaderValue| (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
+    headers.get(REQUEST_ID).filter(is_usable).cloned().unwrap_or_else(|| {
+        let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
+        HeaderValue::from_str(&format!("{:08x}-{number:x}", std::process::id())).expect("hex digits are a header")
+    })
+}
+
+/// A web page elsewhere can make a browser call loopback; its `Origin`, or a `Host` of its own making, tells.
+fn refuse_strangers(request: &Request) -> Result<(), ApiError> {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
+    if !is_loopback(host) {
+        return Err(ApiError::forbidden("dev answers only requests whose Host is loopback."));
+    }
+    let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
+    let is_own = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://")) == Some(host);
+    if is_own { Ok(()) } else { Err(ApiError::forbidden("dev answers only requests from its own pages; this Origin is another.")) }
+}
+
+/// Tells whether a `Host` header names this machine: `localhost`, 127.0.0.0/8 or `[::1]`, with or without a port.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+/// Returns the failure that an answer stands for, also where the framework made the answer.
+fn problem_of(response: &mut Response) -> Option<ApiError> {
+    if let Some(problem) = response.extensions_mut().remove::<ApiError>() {
+        return Some(problem);
+    }
+    let status = response.status();
+    let is_failure = status.is_client_error() || status.is_server_error();
+    (is_failure && status != StatusCode::NOT_MODIFIED).then(|| ApiError::of_status(status))
+}
+
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    error!(panic = message.unwrap_or("unknown"), "A request panicked");
+    ApiError::panicked().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_hosts_are_local() {
+        for host in ["localhost", "LOCALHOST:8000", "127.0.0.1:8000", "127.1.2.3", "[::1]", "[::1]:8000"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["", "example.org", "localhost.example.org", "127.0.0.1.example.org", "10.0.0.1:8000", "[::2]", "0.0.0.0"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The closed list of statuses and sentences: every error of every room becomes a problem (RFC 9457) here.
+
+use std::borrow::Cow;
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use sentinelflow_domain::store::StoreError;
+use sentinelflow_forensic::ScanError;
+use serde::Serialize;
+use tracing::error;
+use utoipa::ToSchema;
+
+use crate::{credentials::CredentialsError, hunts::HuntError, triage::TriageError};
+
+/// A failure as the caller will read it.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    status: StatusCode,
+    kind: &'static str,
+    detail: Cow<'static, str>,
+    faults: Vec<Fault>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Fault {
+    /// JSON pointer (RFC 6901) into the body, or `?name` for a query parameter.
+    #[schema(example = "/metadata/ip")]
+    pub pointer: String,
+    pub message: String,
+}
+
+/// The body of every failure (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem<'a> {
+    #[serde(rename = "type")]
+    #[schema(example = "urn:sentinelflow:problem:invalid_input")]
+    kind: String,
+    #[schema(example = "Unprocessable Entity")]
+    title: &'a str,
+    #[schema(example = 422)]
+    status: u16,
+    detail: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    #[schema(required = false)]
+    errors: &'a [Fault],
+}
+
+impl ApiError {
+    /// A failure of the caller, told in the room's own sentence.
+    pub fn client(status: StatusCode, kind: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, kind, detail: detail.into(), faults: Vec::new(), headers: Vec::new() }
+    }
+
+    /// A failure of ours: the cause is logged here, once, and the caller gets a constant sentence.
+    fn server(cause: &dyn std::error::Error) -> Self {
+        error!(error = %Chain(cause), "A request failed inside: {}", Chain(cause));
+        Self::client(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed inside the server; it was logged under this request id.")
+    }
+
+    /// A dependency is down; the request was not accepted and may be sent again.
+    fn unavailable(cause: &dyn std::error::Error) -> Self {
+        error!(error = %Chain(cause), "The store is unavailable: {}", Chain(cause));
+        Self::client(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The store can't answer now; nothing was accepted. Try again.")
+            .with_header(header::RETRY_AFTER, HeaderValue::from_static("2"))
+    }
+
+    pub fn not_found(detail: &'static str) -> Self {
+        Self::client(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    pub fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::client(StatusCode::BAD_REQUEST, "malformed", detail)
+    }
+
+    pub fn invalid(faults: Vec<Fault>) -> Self {
+        let detail = match faults.as_slice() {
+            [only] => format!("{} {}", only.pointer, only.message),
+            _ => format!("{} things are wrong with the input; see errors.", faults.len()),
+        };
+        Self { faults, ..Self::client(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", detail) }
+    }
+
+    pub fn unauthenticated() -> Self {
+        let challenge = HeaderValue::from_static("Bearer realm=\"sentinelflow\", Basic realm=\"sentinelflow\", charset=\"UTF-8\"");
+        Self::client(
+            StatusCode::UNAUTHORIZED,
+            "unauthenticated",
+            "This call needs credentials: an API key (Authorization: Bearer sf_…) or name and password (HTTP Basic).",
+        )
+        .with_header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    pub fn forbidden(detail: &'static str) -> Self {
+        Self::client(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// Something stored can't be read back.
+    pub fn damaged(cause: impl std::error::Error) -> Self {
+        Self::server(&cause)
+    }
+
+    pub fn panicked() -> Self {
+        Self::client(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed inside the server; it was logged under this request id.")
+    }
+
+    /// The problem of an answer that the framework made by itself, such as 405.
+    pub fn of_status(status: StatusCode) -> Self {
+        let (kind, detail) = match status {
+            StatusCode::NOT_FOUND => ("not_found", "There is nothing at this address; /docs lists what there is."),
+            StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "This address does not take this method; see the Allow header."),
+            StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "The request is too large."),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported_media_type", "The body's media type is not supported here."),
+            status if status.is_server_error() => ("internal", "Something failed inside the server; it was logged under this request id."),
+            _ => ("malformed", "The request can't be understood."),
+        };
+        Self::client(status, kind, detail)
+    }
+
+    fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Writes the problem into `response`, whose other headers stay.
+    pub fn write_into(&self, response: &mut Response, request_id: &str) {
+        let problem = Problem {
+            kind: format!("urn:sentinelflow:problem:{}", self.kind),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            request_id,
+            errors: &self.faults,
+        };
+        let body = serde_json::to_vec(&problem).expect("a problem is plain strings and numbers");
+        *response.body_mut() = Body::from(body);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.remove(header::CONTENT_LENGTH);
+    }
+}
+
+/// The body is written by the envelope (`http.rs`), which knows the request's id.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        for (name, value) in &self.headers {
+            response.headers_mut().insert(name, value.clone());
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict => Self::client(StatusCode::CONFLICT, "conflict", "This name is taken."),
+            StoreError::Unavailable(_) => Self::unavailable(&error),
+            StoreError::Damaged(_) => Self::server(&error),
+        }
+    }
+}
+
+impl From<TriageError> for ApiError {
+    fn from(error: TriageError) -> Self {
+        match error {
+            TriageError::KeyOfAnotherEntry => Self::client(
+                StatusCode::CONFLICT,
+                "idempotency_key_reused",
+                "This Idempotency-Key was used for another log entry; nothing was stored.",
+            ),
+            TriageError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CredentialsError> for ApiError {
+    fn from(error: CredentialsError) -> Self {
+        match error {
+            CredentialsError::Store(error) => error.into(),
+            CredentialsError::Hashing(_) => Self::server(&error),
+        }
+    }
+}
+
+impl From<getrandom::Error> for ApiError {
+    fn from(error: getrandom::Error) -> Self {
+        Self::server(&error)
+    }
+}
+
+impl From<std::io::Error> for ApiError {
+    fn from(error: std::io::Error) -> Self {
+        Self::server(&error)
+    }
+}
+
+impl From<HuntError> for ApiError {
+    fn from(error: HuntError) -> Self {
+        match error {
+            HuntError::Scan(error) => error.into(),
+            HuntError::Store(error) => error.into(),
+            HuntError::BrokeOff(_) => Self::server(&error),
+        }
+    }
+}
+
+/// An error with its sources, on one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}

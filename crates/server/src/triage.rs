@@ -1,0 +1,69 @@
+//! The story of one log entry: decide → consult → record.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sentinelflow_detect::Engine;
+use sentinelflow_domain::{
+    analysis::{Analysis, Degraded},
+    clock::Clock,
+    log_entry::LogEntry,
+    second_opinion::{Opinion, SecondOpinion},
+    store::{IdempotencyKey, LogId, NewLog, Recorded, Store, StoreError},
+    tenant::TenantId,
+};
+use thiserror::Error;
+
+pub struct Triage {
+    pub engine: Engine,
+    pub second_opinion: Arc<dyn SecondOpinion>,
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// An entry that was judged and is stored durably.
+pub struct Triaged {
+    pub log_id: LogId,
+    pub analysis: Analysis,
+    /// The entry had been stored under its idempotency key before; this is the answer of that time.
+    pub is_replay: bool,
+}
+
+#[derive(Debug, Error)]
+pub enum TriageError {
+    #[error("the idempotency key was used for another entry")]
+    KeyOfAnotherEntry,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Triage {
+    pub async fn analyze(
+        &self,
+        tenant: TenantId,
+        entry: LogEntry,
+        idempotency_key: Option<IdempotencyKey>,
+    ) -> Result<Triaged, TriageError> {
+        let analysis = self.engine.analyze(&entry);
+        let opinion = self.second_opinion.consult(tenant, &entry, &analysis).await;
+        let analysis = analysis.raised_by(opinion);
+
+        let received_at = self.clock.now();
+        let log = NewLog { tenant, entry, analysis: analysis.clone(), received_at, idempotency_key };
+        match self.store.record(log).await? {
+            Recorded::New(log_id) => Ok(Triaged { log_id, analysis, is_replay: false }),
+            Recorded::Before(log) => Ok(Triaged { log_id: log.id, analysis: log.analysis, is_replay: true }),
+            Recorded::KeyOfAnotherEntry => Err(TriageError::KeyOfAnotherEntry),
+        }
+    }
+}
+
+/// Stands where a language model will: it is never asked, and says so.
+pub struct NoModel;
+
+#[async_trait]
+impl SecondOpinion for NoModel {
+    async fn consult(&self, _: TenantId, _: &LogEntry, _: &Analysis) -> Opinion {
+        Opinion::Unavailable(Degraded::ModelOff)
+    }
+}
