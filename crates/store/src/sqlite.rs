@@ -225,3 +225,105 @@ impl ScanArchive for SqliteStore {
         self.readers.run(move |connection| scans::list(connection, origin, tenant, limit, before)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sentinelflow_domain::{
+        analysis::{Analysis, Category, Judge, Score},
+        log_entry::{LogEntry, Message, Metadata, SeverityLevel, Source},
+        store::{StatusFilter, TenantChange},
+        tenant::Plan,
+    };
+
+    use super::*;
+
+    fn large_log(tenant: TenantId) -> NewLog {
+        let entry = LogEntry {
+            source: Source::try_from("sshd".to_owned()).unwrap(),
+            event_id: 1,
+            severity_level: SeverityLevel::Info,
+            message: Message::try_from("x".repeat(60_000)).unwrap(),
+            metadata: Metadata::default(),
+            timestamp: None,
+        };
+        let analysis = Analysis {
+            score: Score::MAX,
+            category: Category::Other,
+            summary: "".into(),
+            prevention_measures: "".into(),
+            techniques: Vec::new(),
+            detections: Vec::new(),
+            engine: Judge::Rules,
+            model: None,
+            degraded: None,
+            engine_version: "0".into(),
+            rule_set: "0".into(),
+        };
+        let received_at = Timestamp::from_millis(60_000);
+        NewLog { tenant, entry, analysis, received_at, idempotency_key: None }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_an_outage_that_loses_nothing_and_passes() {
+        let place = tempfile::TempDir::new().unwrap();
+        let store = SqliteStore::open(place.path()).unwrap();
+        let limit_pages = |pages: i64| {
+            let limit = move |batch: &mut writer::Batch<'_>| {
+                batch.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            };
+            store.writer.run(limit)
+        };
+        let ana = NewTenant {
+            username: "ana".parse().unwrap(),
+            plan: Plan::Free,
+            password: None,
+            api_key: None,
+            created_at: Timestamp::from_millis(0),
+        };
+        let ana = store.sign_up(ana).await.unwrap().id;
+        limit_pages(200).await.unwrap();
+        let mut recorded = 0;
+        let outage = loop {
+            match store.record(large_log(ana)).await {
+                Ok(_) => recorded += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(outage, StoreError::Unavailable(_)), "{outage:?}");
+        limit_pages(1_000_000).await.unwrap();
+        store.record(large_log(ana)).await.unwrap();
+        recorded += 1;
+
+        let all = LogFilter { status: StatusFilter::All, limit: 500, ..LogFilter::default() };
+        assert_eq!(store.recent(ana, all).await.unwrap().items.len(), recorded);
+        let events = store.per_minute(ana, 0, 10).await.unwrap()[0].events;
+        assert_eq!(usize::try_from(events), Ok(recorded));
+        let rename = TenantChange { username: Some("anna".parse().unwrap()), ..TenantChange::default() };
+        let migrated = store.update_tenant(ana, rename).await.unwrap().unwrap().migrated_logs;
+        assert_eq!(usize::try_from(migrated), Ok(recorded));
+    }
+
+    #[tokio::test]
+    async fn a_row_that_is_not_what_was_stored_is_damage() {
+        let place = tempfile::TempDir::new().unwrap();
+        let store = SqliteStore::open(place.path()).unwrap();
+        let ana = NewTenant {
+            username: "ana".parse().unwrap(),
+            plan: Plan::Free,
+            password: None,
+            api_key: None,
+            created_at: Timestamp::from_millis(0),
+        };
+        let ana = store.sign_up(ana).await.unwrap().id;
+        let Recorded::New(id) = store.record(large_log(ana)).await.unwrap() else {
+            panic!("no key was given")
+        };
+        for damage in ["analysis = '{'", "severity_level = 'LOUD'", "message = ''", "metadata = '[]'"] {
+            let sql = format!("UPDATE logs SET {damage}");
+            store.writer.run(move |batch| batch.connection.execute(&sql, [])).await.unwrap();
+            let found = store.find(ana, id).await;
+            assert!(matches!(found, Err(StoreError::Damaged(_))), "{damage}: {found:?}");
+            assert_eq!(found.unwrap_err().to_string(), "stored data is damaged");
+        }
+    }
+}

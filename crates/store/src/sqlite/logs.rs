@@ -246,3 +246,60 @@ fn record(origin: Origin, row: &Row<'_>) -> rusqlite::Result<LogRecord> {
         resolved_at: moment(2)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use sentinelflow_domain::id::ObjectId;
+
+    use super::*;
+    use crate::sqlite::{migrations, scans, stats};
+
+    fn plan(sql: &str) -> String {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrations::migrate(&mut connection).unwrap();
+        let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps =
+            explain.query_map(params_from_iter(values), |row| row.get::<_, String>("detail")).unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn queries_walk_indexes_and_sort_nothing() {
+        let cursor = Some(ObjectId::from_parts(9, [1; 5], 9));
+        let moment = Some(Timestamp::from_millis(9_000));
+        let page = LogFilter::default();
+        let filters = [
+            (page.clone(), "logs_active (tenant=?)"),
+            (LogFilter { before: cursor, ..page.clone() }, "logs_active (tenant=? AND rowid<?)"),
+            (LogFilter { since: moment, ..page.clone() }, "logs_active (tenant=? AND rowid>?)"),
+            (LogFilter { until: moment, ..page.clone() }, "logs_active (tenant=? AND rowid<?)"),
+            (
+                LogFilter { since: moment, until: moment, ..page.clone() },
+                "logs_active (tenant=? AND rowid>? AND rowid<?)",
+            ),
+            (LogFilter { text: Some("x".into()), ..page.clone() }, "logs_active (tenant=?)"),
+            (LogFilter { status: StatusFilter::All, ..page.clone() }, "logs_of_tenant (tenant=?)"),
+            (LogFilter { status: StatusFilter::Resolved, ..page }, "logs_resolved (tenant=?)"),
+        ];
+        for (filter, index) in filters {
+            let plan = plan(&query(Origin([1; 5]), 1, &filter).sql);
+            assert!(plan.contains(&format!("SEARCH logs USING INDEX {index}")), "{plan}");
+            assert!(!plan.contains("SCAN logs") && !plan.contains("TEMP B-TREE"), "{plan}");
+        }
+        let others = [
+            (
+                format!("SELECT {COLUMNS} FROM logs WHERE id = ? AND tenant = ?"),
+                "logs USING INTEGER PRIMARY KEY (rowid=?)",
+            ),
+            (
+                stats::PER_MINUTE.to_owned(),
+                "minute_counts USING PRIMARY KEY (tenant=? AND minute>? AND minute<?)",
+            ),
+            (scans::LIST.to_owned(), "scans USING INDEX scans_of_tenant (tenant=? AND rowid<?)"),
+        ];
+        for (sql, search) in others {
+            let plan = plan(&sql);
+            assert_eq!(plan, format!("SEARCH {search}"));
+        }
+    }
+}

@@ -77,6 +77,8 @@ fn gone() -> StoreError {
 enum NotCommitted {
     #[error("the transaction failed")]
     Sqlite(#[source] Arc<rusqlite::Error>),
+    #[error("SQLite gave the transaction up, as it may when a disk is full or fails")]
+    GivenUp,
     #[error("a job of the transaction panicked")]
     Panic,
 }
@@ -186,18 +188,25 @@ fn commit_together(
             execute(connection, "ROLLBACK")?;
         }
     }
-    done
+    for change in done? {
+        change();
+    }
+    Ok(())
 }
 
-fn transact(connection: &Connection, ids: &mut Ids, jobs: &mut [Box<dyn Job>]) -> Result<(), NotCommitted> {
+/// Returns what is to be done once the commit is known to have worked.
+fn transact(
+    connection: &Connection,
+    ids: &mut Ids,
+    jobs: &mut [Box<dyn Job>],
+) -> Result<Vec<Box<dyn FnOnce()>>, NotCommitted> {
     execute(connection, "BEGIN IMMEDIATE")?;
     let lead_stored_s = ids.lead_s;
     let mut batch = Batch { connection, counts: MinuteTally::default(), ids, after_commit: Vec::new() };
     for job in jobs {
         job.run(&mut batch);
         if connection.is_autocommit() {
-            // SQLite gave up the whole transaction, as it may on a full disk.
-            return Err(rusqlite::Error::QueryReturnedNoRows.into());
+            return Err(NotCommitted::GivenUp);
         }
     }
     batch.counts.write(connection)?;
@@ -207,12 +216,150 @@ fn transact(connection: &Connection, ids: &mut Ids, jobs: &mut [Box<dyn Job>]) -
             .execute([batch.ids.lead_s])?;
     }
     execute(connection, "COMMIT")?;
-    for change in batch.after_commit {
-        change();
-    }
-    Ok(())
+    Ok(batch.after_commit)
 }
 
 fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use sentinelflow_domain::id::ObjectId;
+
+    use super::*;
+
+    /// Starts a writer on an empty table `t` of unique numbers, which is busy until the returned sender is dropped:
+    /// what is handed over until then shares one transaction.
+    async fn busy_writer() -> (Arc<Writer>, mpsc::Sender<()>) {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE t (x UNIQUE); CREATE TABLE meta (key, value);
+                 CREATE TABLE minute_counts (tenant, minute, events, threats, max_score, PRIMARY KEY (tenant, minute))",
+            )
+            .unwrap();
+        let writer = Arc::new(Writer::start(connection, Ids::new(Origin([1; 5]), None, 0)).unwrap());
+        let (busy, until) = mpsc::channel::<()>();
+        let (begun, has_begun) = oneshot::channel();
+        let blocked = Arc::clone(&writer);
+        tokio::spawn(async move {
+            let block = move |_: &mut Batch<'_>| {
+                begun.send(()).unwrap();
+                assert!(until.recv().is_err());
+                Ok(())
+            };
+            blocked.run(block).await
+        });
+        has_begun.await.unwrap();
+        (writer, busy)
+    }
+
+    fn insert(batch: &mut Batch<'_>, number: i64) -> rusqlite::Result<i64> {
+        batch.connection.execute("INSERT INTO t VALUES (?)", [number])?;
+        Ok(number)
+    }
+
+    async fn stored(writer: &Writer) -> Vec<i64> {
+        let read = |batch: &mut Batch<'_>| {
+            let mut select = batch.connection.prepare("SELECT x FROM t ORDER BY x")?;
+            select.query_map([], |row| row.get(0))?.collect()
+        };
+        writer.run(read).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_failing_job_costs_only_itself() {
+        let (writer, busy) = busy_writer().await;
+        let twice = |batch: &mut Batch<'_>| {
+            batch.all_or_nothing(|batch| {
+                insert(batch, 2)?;
+                insert(batch, 1)
+            })
+        };
+        let (one, two, three, _) = tokio::join!(
+            writer.run(|batch| insert(batch, 1)),
+            writer.run(twice),
+            writer.run(|batch| insert(batch, 3)),
+            async { drop(busy) },
+        );
+        assert_eq!((one.unwrap(), three.unwrap()), (1, 3));
+        assert!(matches!(two, Err(StoreError::Conflict)));
+        assert_eq!(stored(&writer).await, [1, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_undoes_its_transaction_and_the_writer_goes_on() {
+        let (writer, busy) = busy_writer().await;
+        let (changed, has_changed) = mpsc::channel::<()>();
+        let with_change = move |batch: &mut Batch<'_>| {
+            batch.after_commit(move || changed.send(()).unwrap());
+            insert(batch, 1)
+        };
+        let (innocent, guilty, _) = tokio::join!(
+            writer.run(with_change),
+            writer.run(|_: &mut Batch<'_>| -> rusqlite::Result<()> { panic!("as this test wants it") }),
+            async { drop(busy) },
+        );
+        assert!(matches!(innocent, Err(StoreError::Unavailable(_))));
+        assert!(matches!(guilty, Err(StoreError::Unavailable(_))));
+        assert!(has_changed.recv().is_err(), "what is held in memory must not change");
+        assert_eq!(stored(&writer).await, [0_i64; 0]);
+        writer.run(|batch| insert(batch, 1)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_gave_up_is_nobodys() {
+        let (writer, busy) = busy_writer().await;
+        let (first, lost, last, _) = tokio::join!(
+            writer.run(|batch| insert(batch, 1)),
+            writer.run(|batch| batch.connection.execute_batch("ROLLBACK")),
+            writer.run(|batch| insert(batch, 3)),
+            async { drop(busy) },
+        );
+        assert!(first.is_err() && lost.is_err() && last.is_err());
+        assert_eq!(stored(&writer).await, [0_i64; 0]);
+    }
+
+    #[tokio::test]
+    async fn how_far_ids_run_ahead_is_written_even_after_a_failure() {
+        let (writer, busy) = busy_writer().await;
+        let mint_back_in_time = |batch: &mut Batch<'_>| {
+            batch.mint(Timestamp::from_millis(90_000));
+            Ok(batch.mint(Timestamp::from_millis(60_000)))
+        };
+        let (lost, _, _) = tokio::join!(
+            writer.run(mint_back_in_time),
+            writer.run(|batch| batch.connection.execute_batch("ROLLBACK")),
+            async { drop(busy) },
+        );
+        assert!(lost.is_err());
+        let id: ObjectId = Origin([1; 5]).id(writer.run(mint_back_in_time).await.unwrap());
+        assert_eq!(id.seconds(), 90);
+        let read = |batch: &mut Batch<'_>| {
+            batch.connection.query_row("SELECT value FROM meta", [], |row| row.get::<_, u32>(0))
+        };
+        assert_eq!(writer.run(read).await.unwrap(), 30);
+    }
+
+    #[tokio::test]
+    async fn dropping_it_finishes_what_waits() {
+        let (writer, busy) = busy_writer().await;
+        let (done, is_done) = mpsc::channel();
+        let last = Arc::clone(&writer);
+        let waiting = tokio::spawn(async move {
+            last.run(move |_: &mut Batch<'_>| {
+                done.send(()).unwrap();
+                Ok(())
+            })
+            .await
+        });
+        tokio::task::yield_now().await;
+        drop(busy);
+        drop(writer);
+        waiting.await.unwrap().unwrap();
+        is_done.recv().unwrap();
+    }
 }
