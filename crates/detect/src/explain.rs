@@ -1,0 +1,194 @@
+//! Findings → analysis: what happened, to whom, and what to do about it. Pure.
+
+use std::{borrow::Cow, cmp::Reverse, fmt::Write as _, sync::Arc};
+
+use sentinelflow_domain::analysis::{Analysis, Category, Detection, Evidence, Judge, Score};
+
+use crate::{
+    event::{Event, Value},
+    finding::{Finding, Quote},
+};
+
+/// Further detections are counted in the summary.
+const MAX_DETECTIONS: usize = 16;
+const MAX_EXCERPT_CHARS: usize = 160;
+const MAX_FACT_CHARS: usize = 80;
+
+/// What to do is said for so many of the gravest detections.
+const MAX_ADVICE: usize = 3;
+
+const NOTHING_FOUND: &str = "No sign of an attack in this event.";
+const NOTHING_TO_DO: &str = "Nothing to do.";
+
+/// Names under which senders and decoders tell who did it, the surest first.
+const ADDRESSES: [&str; 10] = [
+    "c-ip",
+    "src_ip",
+    "client_ip",
+    "ip",
+    "source_ip",
+    "remote_addr",
+    "sourceIPAddress",
+    "client.ipAddress",
+    "rhost",
+    "IpAddress",
+];
+const USERS: [&str; 7] =
+    ["user", "username", "user_id", "cs-username", "TargetUserName", "User", "SubjectUserName"];
+
+/// Puts findings into words, the gravest first.
+pub(crate) fn explain(
+    event: &Event<'_>,
+    mut findings: Vec<Finding>,
+    score: Score,
+    rule_set: &Arc<str>,
+) -> Analysis {
+    findings.sort_by(|a, b| Reverse(a.points).cmp(&Reverse(b.points)).then_with(|| a.id.cmp(&b.id)));
+    let mut techniques: Vec<Arc<str>> = Vec::new();
+    for technique in findings.iter().flat_map(|finding| &finding.techniques) {
+        if !techniques.contains(technique) {
+            techniques.push(technique.clone());
+        }
+    }
+    let is_threat = score.is_threat();
+    let strongest = findings.first().filter(|_| is_threat);
+    Analysis {
+        score,
+        category: strongest.map_or(Category::None, |finding| finding.category),
+        summary: strongest
+            .map_or(Cow::Borrowed(NOTHING_FOUND), |finding| summary(finding, &findings, event).into()),
+        prevention_measures: strongest
+            .map_or(Cow::Borrowed(NOTHING_TO_DO), |_| advice(&findings, event).into()),
+        techniques,
+        detections: findings.iter().take(MAX_DETECTIONS).map(|finding| detection(finding, event)).collect(),
+        engine: Judge::Rules,
+        model: None,
+        degraded: None,
+        engine_version: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
+        rule_set: rule_set.clone(),
+    }
+}
+
+/// Says what the strongest finding is, who is behind it, and what else was found.
+fn summary(strongest: &Finding, findings: &[Finding], event: &Event<'_>) -> String {
+    let mut summary = filled(&strongest.summary, event);
+    let trimmed = summary.trim_end_matches(['.', ' ']).len();
+    summary.truncate(trimmed);
+    for (word, names) in [("from", &ADDRESSES[..]), ("user", &USERS[..])] {
+        if let Some(fact) = fact(names, event).filter(|fact| !summary.contains(fact.as_str())) {
+            summary.push_str(if word == "from" { " from " } else { ", user " });
+            summary.push_str(&fact);
+        }
+    }
+    summary.push('.');
+    let others: Vec<&str> = findings.iter().skip(1).take(3).map(|finding| finding.title.as_ref()).collect();
+    if !others.is_empty() {
+        let more = findings.len() - 1 - others.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        write!(summary, " Also: {}{more}.", others.join(", ")).expect("a String takes any text");
+    }
+    summary
+}
+
+/// Says what to do about the gravest findings, and whom to hold off.
+fn advice(findings: &[Finding], event: &Event<'_>) -> String {
+    let mut advice = String::new();
+    if let Some(address) = fact(&ADDRESSES, event) {
+        write!(advice, "Block or rate-limit {address} if it is not yours. ")
+            .expect("a String takes any text");
+    }
+    let mut said: Vec<String> = Vec::new();
+    for finding in findings.iter().take(MAX_ADVICE) {
+        let sentence = filled(&finding.advice, event);
+        if !said.contains(&sentence) {
+            said.push(sentence);
+        }
+    }
+    advice.push_str(&said.join(" "));
+    advice
+}
+
+/// Returns the first fact under one of the names, as a short safe text.
+fn fact(names: &[&str], event: &Event<'_>) -> Option<String> {
+    names
+        .iter()
+        .find_map(|name| event.text(name))
+        .filter(|text| !text.is_empty() && *text != "-")
+        .map(|text| safe(text, MAX_FACT_CHARS))
+}
+
+/// Fills `{field}` with the event's value; a field that is not there leaves its name.
+fn filled(template: &str, event: &Event<'_>) -> String {
+    let mut text = String::with_capacity(template.len() + 32);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        text.push_str(before);
+        let Some((name, following)) = after.split_once('}') else {
+            text.push('{');
+            rest = after;
+            continue;
+        };
+        match event.values(name).next() {
+            Some(Value::Text(value)) => text.push_str(&safe(value, MAX_FACT_CHARS)),
+            Some(Value::Number(value)) => text.push_str(&value.to_string()),
+            Some(Value::Bool(value)) => text.push_str(if *value { "true" } else { "false" }),
+            Some(Value::Null) | None => text.push_str(name),
+        }
+        rest = following;
+    }
+    text.push_str(rest);
+    text
+}
+
+fn detection(finding: &Finding, event: &Event<'_>) -> Detection {
+    Detection {
+        id: finding.id.clone(),
+        title: finding.title.clone(),
+        level: finding.level,
+        evidence: finding.quotes.iter().filter_map(|quote| evidence(quote, event)).collect(),
+    }
+}
+
+/// Quotes the place with some of what stands around it.
+fn evidence(quote: &Quote, event: &Event<'_>) -> Option<Evidence> {
+    const AROUND_BYTES: usize = 40;
+    let field = event.fields.get(quote.field)?;
+    let excerpt = match &field.value {
+        Value::Text(text) => {
+            let range = quote.range.clone().unwrap_or(0..0);
+            let start = text.floor_char_boundary(range.start.saturating_sub(AROUND_BYTES));
+            let end = text.ceil_char_boundary(range.end.saturating_add(AROUND_BYTES).min(text.len()));
+            safe(text.get(start..end)?, MAX_EXCERPT_CHARS)
+        }
+        Value::Number(number) => number.to_string(),
+        Value::Bool(value) => value.to_string(),
+        Value::Null => "null".to_owned(),
+    };
+    Some(Evidence { field: field.name.as_ref().into(), excerpt })
+}
+
+/// Shortens a text and writes characters that a terminal or a page would obey as escapes.
+fn safe(text: &str, max_chars: usize) -> String {
+    let mut safe = String::with_capacity(text.len().min(max_chars));
+    let mut room = max_chars;
+    for c in text.chars() {
+        if room == 0 {
+            safe.push('…');
+            break;
+        }
+        if is_obeyed(c) {
+            safe.extend(c.escape_unicode());
+        } else {
+            safe.push(c);
+        }
+        room -= 1;
+    }
+    safe
+}
+
+/// Whether a character controls a display instead of showing on it: control, bidirectional, invisible.
+fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{61c}' | '\u{feff}')
+        || matches!(c, '\u{e0000}'..='\u{e007f}')
+}

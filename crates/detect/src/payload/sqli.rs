@@ -1,0 +1,434 @@
+//! SQL that breaks out of its place: libinjection's verdict beside our own reading of token shapes.
+//! Quotes and brackets are read as marks, not as strings, so it does not matter in which context a payload was to land.
+
+use std::ops::Range;
+
+use crate::{
+    decode::Context,
+    payload::{Hit, Kind, Sign, Suspect, marks::Marks},
+};
+
+const fn sign(text: &'static str, value: u8, prose: u8) -> Sign {
+    Sign { text, kind: Kind::Sql, value, prose }
+}
+
+const fn nosql(text: &'static str, value: u8, prose: u8) -> Sign {
+    Sign { text, kind: Kind::NoSql, value, prose }
+}
+
+const fn ldap(text: &'static str, value: u8, prose: u8) -> Sign {
+    Sign { text, kind: Kind::Ldap, value, prose }
+}
+
+/// Names that an application never takes from a visitor.
+pub(super) const SIGNS: &[Sign] = &[
+    sign("select", 0, 0),
+    sign("union", 0, 0),
+    sign("order by", 0, 0),
+    sign("group by", 0, 0),
+    sign("having", 0, 0),
+    sign("waitfor", 0, 0),
+    sign("rlike", 0, 0),
+    sign("xp_cmdshell", 88, 60),
+    sign("sp_executesql", 78, 0),
+    sign("sp_oacreate", 84, 50),
+    sign("xp_dirtree", 84, 50),
+    sign("xp_regread", 82, 50),
+    sign("information_schema", 80, 0),
+    sign("sysobjects", 76, 0),
+    sign("syscolumns", 76, 0),
+    sign("sqlite_master", 78, 0),
+    sign("pg_catalog", 72, 0),
+    sign("pg_sleep", 84, 0),
+    sign("pg_read_file", 82, 0),
+    sign("mysql.user", 78, 0),
+    sign("all_tables", 70, 0),
+    sign("utl_inaddr", 84, 50),
+    sign("utl_http", 80, 40),
+    sign("dbms_pipe", 84, 40),
+    sign("dbms_lock", 78, 0),
+    sign("ctxsys.drithsx", 86, 60),
+    sign("extractvalue(", 82, 30),
+    sign("updatexml(", 82, 30),
+    sign("xmltype(", 74, 0),
+    sign("load_file(", 82, 40),
+    sign("into outfile", 82, 40),
+    sign("into dumpfile", 84, 50),
+    sign("benchmark(", 80, 0),
+    sign("randomblob(", 80, 0),
+    sign("group_concat(", 74, 0),
+    sign("concat_ws(", 72, 0),
+    sign("unhex(", 72, 0),
+    sign("@@version", 78, 30),
+    sign("rdb$", 78, 0),
+    sign("sysibm.", 76, 0),
+    sign("msysaccessobjects", 80, 40),
+    sign("procedure analyse", 82, 40),
+    nosql("[$ne]", 82, 60),
+    nosql("[$gt]", 78, 50),
+    nosql("[$lt]", 74, 50),
+    nosql("[$regex]", 80, 60),
+    nosql("[$where]", 84, 60),
+    nosql("[$nin]", 78, 50),
+    nosql("[$exists]", 76, 50),
+    nosql("\"$ne\":", 78, 0),
+    nosql("\"$gt\":", 72, 0),
+    nosql("\"$where\":", 80, 0),
+    nosql("\"$regex\":", 70, 0),
+    nosql("'$where':", 80, 0),
+    nosql("this.password", 72, 0),
+    nosql("db.collection", 60, 0),
+    ldap("*)(uid=", 84, 70),
+    ldap("*)(cn=", 84, 70),
+    ldap("*)(&", 80, 60),
+    ldap("*)(|(", 82, 70),
+    ldap(")(|(", 74, 50),
+    ldap("*)(objectclass=", 84, 70),
+    ldap("*))%00", 84, 70),
+    ldap("*)(userpassword=", 84, 70),
+    ldap("or count(/", 82, 60),
+    ldap("and count(/", 82, 60),
+    ldap("string-length(name(", 78, 40),
+    ldap("or '1'='1' or ''='", 84, 70),
+];
+
+/// The bytes without which there is no SQL to break out with.
+const SQL_MARKS: Marks = Marks::QUOTES
+    .or(Marks::EQUALS)
+    .or(Marks::ROUND)
+    .or(Marks::SEMICOLON)
+    .or(Marks::HASH)
+    .or(Marks::STAR)
+    .or(Marks::PIPE)
+    .or(Marks::LESS)
+    .or(Marks::GREATER)
+    .or(Marks::AMPERSAND);
+
+/// What libinjection alone is worth: it also sees SQL in odd but innocent punctuation.
+const LIBINJECTION_ALONE: u8 = 66;
+const LIBINJECTION_IN_A_LONG_TEXT: u8 = 44;
+
+pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
+    if !suspect.marks.any(SQL_MARKS) && !suspect.is_hinted(Kind::Sql) {
+        return;
+    }
+    let tokens = Tokens::of(suspect.text);
+    let shape = strongest_shape(&tokens, suspect);
+    let is_libinjection = !suspect.is_prose()
+        && (suspect.context != Context::Path || suspect.marks.any(Marks::QUOTES))
+        && libinjectionrs::detect_sqli(suspect.text.as_bytes()).is_injection();
+    let whole = 0..suspect.text.len();
+    match (shape, is_libinjection) {
+        (Some((points, range)), true) => hits.push(hit((points + 6).min(94), range)),
+        (Some((points, range)), false) => hits.push(hit(points, range)),
+        (None, true) if suspect.text.split(' ').count() > 12 => {
+            hits.push(hit(LIBINJECTION_IN_A_LONG_TEXT, whole))
+        }
+        (None, true) => hits.push(hit(LIBINJECTION_ALONE, whole)),
+        (None, false) => {}
+    }
+}
+
+fn hit(points: u8, range: Range<usize>) -> Hit {
+    Hit { kind: Kind::Sql, points, range }
+}
+
+/// What a token means to SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kinds {
+    Number,
+    /// A word that is no keyword: a column, a function, a person's name.
+    Name,
+    Function,
+    Variable,
+    Union,
+    Select,
+    AllOrDistinct,
+    Logic,
+    Not,
+    Comparison,
+    Order,
+    By,
+    From,
+    Clause,
+    /// What starts a statement that changes or runs something.
+    Verb,
+    Delay,
+    Operator,
+    Semicolon,
+    Comment,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Token {
+    kind: Kinds,
+    start: usize,
+    end: usize,
+    /// What stood between the token before and this one.
+    after_quote: bool,
+    after_open: bool,
+    after_close: bool,
+}
+
+struct Tokens {
+    list: Vec<Token>,
+    ends_with_quote: bool,
+    quotes: usize,
+}
+
+impl Tokens {
+    /// A payload is short; what follows so many tokens changes nothing.
+    const MOST: usize = 400;
+
+    fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let mut tokens = Self { list: Vec::with_capacity(32), ends_with_quote: false, quotes: 0 };
+        let mut at = 0;
+        let (mut after_quote, mut after_open, mut after_close) = (false, false, false);
+        while at < bytes.len() && tokens.list.len() < Self::MOST {
+            let rest = &bytes[at..];
+            let (kind, len) = match rest {
+                [b'\'' | b'"' | b'`', ..] => {
+                    after_quote = true;
+                    tokens.quotes += 1;
+                    at += 1;
+                    continue;
+                }
+                [b'(' | b'[' | b'{', ..] => {
+                    after_open = true;
+                    at += 1;
+                    continue;
+                }
+                [b')' | b']' | b'}', ..] => {
+                    after_close = true;
+                    at += 1;
+                    continue;
+                }
+                [b'/', b'*', inner @ ..] => (Kinds::Comment, comment_len(inner)),
+                [b'-', b'-', ..] => (Kinds::Comment, line_len(rest)),
+                [b'#', ..] => (Kinds::Comment, line_len(rest)),
+                [b';', ..] => (Kinds::Semicolon, 1),
+                [b'<', b'=', b'>', ..] => (Kinds::Comparison, 3),
+                [b'<', b'>' | b'=', ..] | [b'>' | b'!' | b':' | b'=', b'=', ..] | [b'!', b'<' | b'>', ..] => {
+                    (Kinds::Comparison, 2)
+                }
+                [b'=' | b'<' | b'>', ..] => (Kinds::Comparison, 1),
+                [b'|', b'|', ..] | [b'&', b'&', ..] => (Kinds::Logic, 2),
+                [b'@', ..] => (Kinds::Variable, 1 + name_len(rest.get(1..).unwrap_or(&[]))),
+                [b'0'..=b'9', ..] => (Kinds::Number, number_len(rest)),
+                [b, ..] if b.is_ascii_alphabetic() || *b == b'_' || !b.is_ascii() => {
+                    let len = name_len(rest);
+                    (word(&rest[..len], bytes.get(at + len) == Some(&b'(')), len)
+                }
+                [b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'|' | b'&' | b'~' | b'!' | b',', ..] => {
+                    (Kinds::Operator, 1)
+                }
+                _ => {
+                    at += 1;
+                    continue;
+                }
+            };
+            let is_hidden_space = kind == Kinds::Comment && rest.starts_with(b"/*") && at + len < bytes.len();
+            if !is_hidden_space {
+                let token = Token { kind, start: at, end: at + len, after_quote, after_open, after_close };
+                tokens.list.push(token);
+                (after_quote, after_open, after_close) = (false, false, false);
+            }
+            at += len;
+        }
+        tokens.ends_with_quote = after_quote;
+        tokens
+    }
+}
+
+/// MySQL runs what stands in `/*! … */`, so that only hides its opening.
+fn comment_len(inner: &[u8]) -> usize {
+    if let [b'!', rest @ ..] = inner {
+        return 3 + rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    }
+    let end = inner.windows(2).position(|pair| pair == b"*/");
+    end.map_or(inner.len() + 2, |end| end + 4)
+}
+
+fn line_len(rest: &[u8]) -> usize {
+    rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len())
+}
+
+fn name_len(rest: &[u8]) -> usize {
+    rest.iter()
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'$' | b'@') || !b.is_ascii())
+        .count()
+}
+
+fn number_len(rest: &[u8]) -> usize {
+    rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'.').count()
+}
+
+fn word(word: &[u8], is_called: bool) -> Kinds {
+    const LONGEST: usize = 32;
+    let mut lower = [0; LONGEST];
+    let Some(lower) = lower.get_mut(..word.len()) else { return Kinds::Name };
+    lower.copy_from_slice(word);
+    lower.make_ascii_lowercase();
+    match &*lower {
+        b"union" | b"intersect" | b"except" | b"minus" => Kinds::Union,
+        b"select" => Kinds::Select,
+        b"all" | b"distinct" | b"distinctrow" => Kinds::AllOrDistinct,
+        b"or" | b"and" | b"xor" | b"having" | b"where" | b"div" | b"mod" => Kinds::Logic,
+        b"not" => Kinds::Not,
+        b"like" | b"rlike" | b"regexp" | b"between" | b"is" | b"in" | b"ilike" | b"glob" | b"sounds" => {
+            Kinds::Comparison
+        }
+        b"order" | b"group" => Kinds::Order,
+        b"by" => Kinds::By,
+        b"from" => Kinds::From,
+        b"limit" | b"procedure" | b"into" | b"as" => Kinds::Clause,
+        b"insert" | b"update" | b"delete" | b"drop" | b"truncate" | b"alter" | b"create" | b"exec"
+        | b"execute" | b"declare" | b"shutdown" | b"grant" | b"call" | b"begin" | b"merge" | b"replace"
+        | b"set" | b"rename" | b"handler" | b"copy" => Kinds::Verb,
+        b"waitfor" => Kinds::Delay,
+        b"sleep" | b"pg_sleep" | b"benchmark" | b"delay" if is_called => Kinds::Delay,
+        b"null" | b"true" | b"false" => Kinds::Number,
+        b"elt" | b"if" | b"ifnull" | b"case" | b"cast" | b"convert" | b"char" | b"chr" | b"ascii"
+        | b"ord" | b"substr" | b"substring" | b"mid" | b"concat" | b"hex" | b"length" | b"count" | b"exp"
+        | b"row" | b"floor" | b"rand" | b"md5" | b"version" | b"user" | b"database" | b"schema"
+        | b"current_user" | b"make_set" | b"exists" | b"json_keys" | b"upper" | b"lower" | b"iif"
+        | b"coalesce" | b"nullif" | b"decode" | b"db_name" | b"quote" | b"sha1" | b"conv"
+            if is_called =>
+        {
+            Kinds::Function
+        }
+        _ => Kinds::Name,
+    }
+}
+
+/// Returns the most telling shape: what it is worth and where it stands.
+fn strongest_shape(tokens: &Tokens, suspect: &Suspect<'_>) -> Option<(u8, Range<usize>)> {
+    let list = &tokens.list;
+    let first = list.first()?;
+    // A log line that holds a whole statement is an application at work; its keywords prove nothing.
+    let statement = list.iter().position(|token| matches!(token.kind, Kinds::Select | Kinds::Verb));
+    let mut best: Option<(u8, Range<usize>)> = None;
+    let mut see = |points: u8, range: Range<usize>| {
+        if points > best.as_ref().map_or(0, |(points, _)| *points) {
+            best = Some((points, range));
+        }
+    };
+    let is_statement_first =
+        matches!(first.kind, Kinds::Select | Kinds::Verb) && !first.after_quote && !first.after_open;
+    for (at, token) in list.iter().enumerate() {
+        let next = |offset: usize| list.get(at + offset);
+        let is_kind = |offset: usize, kind: Kinds| next(offset).is_some_and(|token| token.kind == kind);
+        let is_in_statement = statement.is_some_and(|statement| statement < at);
+        let till = |offset: usize| token.start..list.get(at + offset).map_or(token.end, |token| token.end);
+        match token.kind {
+            Kinds::Union => {
+                let skip = usize::from(is_kind(1, Kinds::AllOrDistinct));
+                if is_kind(1 + skip, Kinds::Select) && !(suspect.is_prose() && is_in_statement) {
+                    see(86, till(2 + skip));
+                } else if at > 0 && skip == 1 && !suspect.is_prose() {
+                    see(62, till(1));
+                }
+            }
+            Kinds::Logic if !(suspect.is_prose() && is_in_statement) => {
+                if let Some((points, len)) = condition(list, at) {
+                    let points = if suspect.is_prose() { points.saturating_sub(20) } else { points };
+                    see(points, till(len));
+                }
+            }
+            Kinds::Semicolon if !suspect.is_prose() || token.after_quote => {
+                if is_kind(1, Kinds::Select) || is_kind(1, Kinds::Delay) {
+                    see(84, till(2));
+                } else if is_kind(1, Kinds::Verb) && next(2).is_some() {
+                    see(80, till(2));
+                }
+            }
+            Kinds::Delay if !suspect.is_prose() || token.after_quote => {
+                see(if at > 0 { 86 } else { 76 }, till(1));
+            }
+            Kinds::Select if !suspect.is_prose() => {
+                let is_opened = token.after_open || token.after_quote;
+                if at > 0 && is_opened {
+                    see(82, till(2));
+                } else if at > 0 && list[at..].iter().any(|token| token.kind == Kinds::From) {
+                    see(76, till(3));
+                } else if is_statement_first
+                    && list[1..].iter().any(|token| matches!(token.kind, Kinds::From | Kinds::Function))
+                {
+                    see(70, till(3));
+                }
+            }
+            Kinds::Order if !suspect.is_prose() && at > 0 && is_kind(1, Kinds::By) => {
+                let has_broken_out = token.after_quote || token.after_close;
+                let has_tail = list.last().is_some_and(|last| last.kind == Kinds::Comment);
+                if is_kind(2, Kinds::Number) && (has_broken_out || has_tail) {
+                    see(80, till(2));
+                } else if is_kind(2, Kinds::Number) && list[at - 1].kind == Kinds::Number {
+                    see(74, till(2));
+                }
+            }
+            Kinds::Comment if at > 0 && !suspect.is_prose() => {
+                let before = &list[at - 1];
+                let touches = suspect.text.get(before.end..token.start).unwrap_or("");
+                let is_cut = token.after_quote && touches.trim_matches(['\'', '"', '`', ')', ' ']).is_empty();
+                if is_cut && token.start > 0 && before.kind != Kinds::Comment {
+                    see(68, before.start..token.end);
+                }
+            }
+            Kinds::Function if !suspect.is_prose() && at > 0 => {
+                if list[at - 1].after_quote || token.after_quote || list[at - 1].kind == Kinds::Comparison {
+                    see(72, till(2));
+                }
+            }
+            _ => {}
+        }
+    }
+    if !suspect.is_prose()
+        && let Some(points) = only_operators(tokens, suspect.text)
+    {
+        see(points, 0..suspect.text.len());
+    }
+    best
+}
+
+/// Reads `or 1=1`, `and 'a' like 'a'`, `or sleep(…)`, `or true --`: what it is worth and how many tokens it spans.
+fn condition(list: &[Token], at: usize) -> Option<(u8, usize)> {
+    let logic = list[at];
+    let mut operand = at + 1;
+    while list.get(operand).is_some_and(|token| matches!(token.kind, Kinds::Not | Kinds::Operator)) {
+        operand += 1;
+    }
+    let left = list.get(operand)?;
+    let has_broken_out = logic.after_quote || left.after_quote || logic.after_close;
+    let follows_value = at > 0;
+    let comparison = list[operand + 1..].iter().take(8).position(|token| token.kind == Kinds::Comparison);
+    let Some(comparison) = comparison.map(|offset| operand + 1 + offset) else {
+        let is_cut = list.get(operand + 1).is_none_or(|token| token.kind == Kinds::Comment);
+        let is_literal = matches!(left.kind, Kinds::Number | Kinds::Function);
+        return (is_literal && is_cut && has_broken_out && follows_value).then_some((74, operand - at));
+    };
+    let right = list.get(comparison + 1);
+    let span = comparison + 1 - at;
+    let is_direct = comparison == operand + 1;
+    let is_number = |token: &Token| token.kind == Kinds::Number;
+    let points = match right {
+        Some(right) if is_direct && is_number(left) && is_number(right) => 86,
+        Some(right) if is_direct && (left.after_quote || right.after_quote) && follows_value => 84,
+        Some(_) if matches!(left.kind, Kinds::Function) => 84,
+        Some(right) if is_number(left) || right.kind == Kinds::Function || right.after_open => 80,
+        Some(right) if is_number(right) && has_broken_out => 76,
+        Some(right) if is_number(right) && follows_value => 58,
+        Some(_) if has_broken_out => 62,
+        None if list[comparison].after_quote || has_broken_out => 72,
+        _ => return None,
+    };
+    Some((points, span))
+}
+
+/// Reads values such as `'='` and `'-'`, in which quotes embrace nothing but an operator.
+fn only_operators(tokens: &Tokens, text: &str) -> Option<u8> {
+    let operators =
+        |token: &Token| matches!(token.kind, Kinds::Comparison | Kinds::Logic | Kinds::Operator | Kinds::Not);
+    let is_quoted = tokens.quotes >= 2 && tokens.ends_with_quote && tokens.list.first()?.after_quote;
+    (is_quoted && text.len() <= 24 && tokens.list.iter().all(operators)).then_some(64)
+}

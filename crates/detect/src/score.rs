@@ -1,0 +1,67 @@
+//! Findings → score: one table, monotone. More evidence, or a graver sender's level, never lowers a score.
+
+use sentinelflow_domain::{
+    analysis::{Level, Score, Severity},
+    log_entry::SeverityLevel,
+};
+
+use crate::finding::Finding;
+
+/// What a rule of a level is worth. A payload detector grades finer, within the level's band.
+pub(crate) fn points(level: Level) -> u8 {
+    match level {
+        Level::Informational => 6,
+        Level::Low => 22,
+        Level::Medium => 48,
+        Level::High => 76,
+        Level::Critical => 92,
+    }
+}
+
+/// The level that so many points stand for.
+pub(crate) fn level(points: u8) -> Level {
+    match Score::saturating(points).severity() {
+        Severity::None => Level::Informational,
+        Severity::Low => Level::Low,
+        Severity::Medium => Level::Medium,
+        Severity::High => Level::High,
+        Severity::Critical => Level::Critical,
+    }
+}
+
+/// What the sender's grading adds where something was found.
+fn nudge(severity: SeverityLevel) -> u8 {
+    match severity {
+        SeverityLevel::Info => 0,
+        SeverityLevel::Warning => 5,
+        SeverityLevel::Critical => 8,
+    }
+}
+
+/// The score of an entry in which nothing was found: a sender's word alone never makes a threat.
+fn unfounded(severity: SeverityLevel) -> u8 {
+    match severity {
+        SeverityLevel::Info => 0,
+        SeverityLevel::Warning => 5,
+        SeverityLevel::Critical => 15,
+    }
+}
+
+/// What every further finding of at least level low adds, and the most that they add together.
+const PER_FURTHER_FINDING: u8 = 2;
+const ALL_FURTHER_FINDINGS: u8 = 6;
+
+/// A finding of level informational explains a threat but never makes one.
+const INFORMATIONAL_CEILING: u8 = 19;
+
+pub(crate) fn score(findings: &[Finding], severity: SeverityLevel) -> Score {
+    let strongest = findings.iter().map(|finding| finding.points).max().unwrap_or(0);
+    let telling = findings.iter().filter(|finding| finding.level > Level::Informational).count();
+    let further = u8::try_from(telling.saturating_sub(1)).unwrap_or(u8::MAX);
+    let further = further.saturating_mul(PER_FURTHER_FINDING).min(ALL_FURTHER_FINDINGS);
+    let found = strongest.saturating_add(further);
+    if telling == 0 {
+        return Score::saturating(found.saturating_add(unfounded(severity)).min(INFORMATIONAL_CEILING));
+    }
+    Score::saturating(found.saturating_add(nudge(severity)))
+}
