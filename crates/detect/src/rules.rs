@@ -38,14 +38,14 @@ use crate::event::Event;
 
 pub use self::load::Examples;
 
-mod load;
-mod source;
 mod compile;
 mod condition;
 mod glob;
-mod view;
 mod index;
+mod load;
 mod needle;
+mod source;
+mod view;
 
 /// Rules ready to be asked. Immutable; a reload makes another one.
 #[derive(Debug)]
@@ -99,7 +99,8 @@ include!(concat!(env!("OUT_DIR"), "/built_in_rules.rs"));
 impl RuleSet {
     /// Returns the rules that come with the program.
     pub fn built_in() -> Self {
-        let (rules, errors) = Self::load(BUILT_IN.iter().map(|(file, yaml)| ((*file).to_owned(), (*yaml).to_owned())));
+        let (rules, errors) =
+            Self::load(BUILT_IN.iter().map(|(file, yaml)| ((*file).to_owned(), (*yaml).to_owned())));
         debug_assert!(errors.is_empty(), "built-in rules have faults: {errors:?}");
         rules
     }
@@ -107,7 +108,8 @@ impl RuleSet {
     /// Returns the rules that the files hold, and what could not be used. Files are pairs of name and YAML text.
     pub fn load(files: impl Iterator<Item = (String, String)>) -> (Self, Vec<RuleFileError>) {
         let mut loaded = Loaded::default();
-        let mut used: Vec<(String, String)> = files.filter(|(file, yaml)| loaded.add_file(file, yaml)).collect();
+        let mut used: Vec<(String, String)> =
+            files.filter(|(file, yaml)| loaded.add_file(file, yaml)).collect();
         used.sort();
         let Loaded { rules, conditions, sources, names, errors, .. } = loaded;
         let index = Index::new(conditions.iter(), names.len());

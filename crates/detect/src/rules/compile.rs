@@ -101,9 +101,10 @@ impl Compiler<'_> {
                 let tests: Result<Vec<_>, _> = values.iter().map(|value| how.tests(value, name)).collect();
                 Ok(either(tests?.into_iter().flatten().map(Condition::Anywhere).collect()))
             }
-            Detection::ArrayMatch { field, .. } => {
-                refuse(field, "quantifiers over arrays are not supported; a list's members are values of one field")
-            }
+            Detection::ArrayMatch { field, .. } => refuse(
+                field,
+                "quantifiers over arrays are not supported; a list's members are values of one field",
+            ),
             Detection::Conditional { .. } => refuse(name, "a condition within a selection is not supported"),
         }
     }
@@ -115,13 +116,14 @@ impl Compiler<'_> {
         }
         let mut how = How::read(&item.field.modifiers, near)?;
         let Some(name) = &item.field.name else {
-            if how.kind != Kind::Text || how.differs {
-                return refuse(near, "keywords take text modifiers only");
+            if !matches!(how.kind, Kind::Text | Kind::Regex) || how.differs {
+                return refuse(near, "keywords are texts or regular expressions");
             }
             how.likeness = Likeness::Contains;
             let values = item.values.iter();
             let tests: Result<Vec<_>, _> = values.map(|value| how.tests(value, near)).collect();
-            let parts = tests?.into_iter().map(|tests| either(tests.into_iter().map(Condition::Anywhere).collect()));
+            let parts =
+                tests?.into_iter().map(|tests| either(tests.into_iter().map(Condition::Anywhere).collect()));
             return Ok(how.link(parts.collect()));
         };
         // Below version 3 the parser escapes brackets, which are then plain characters of the name.
@@ -323,7 +325,8 @@ impl How {
         let Some(plain) = text.as_plain() else {
             return refuse(near, "a text with wildcards can't be encoded");
         };
-        let encoded = encoded_forms(&plain, &self.encodings).map_err(|what| Refusal { what, near: near.to_owned() })?;
+        let encoded =
+            encoded_forms(&plain, &self.encodings).map_err(|what| Refusal { what, near: near.to_owned() })?;
         Ok(encoded.into_iter().map(|text| self.glob_test(vec![Piece::Text(text)])).collect())
     }
 

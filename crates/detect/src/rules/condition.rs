@@ -27,7 +27,12 @@ pub(super) enum Condition {
     /// Holds if any value of the field has none of what the tests ask for.
     Differs(FieldId, Vec<Test>),
     /// Holds if any value of the one field relates so to any value of the other.
-    SameAs { field: FieldId, other: FieldId, how: Likeness, cased: bool },
+    SameAs {
+        field: FieldId,
+        other: FieldId,
+        how: Likeness,
+        cased: bool,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -37,7 +42,10 @@ pub(super) enum Test {
     /// Compared with the text as it was written.
     Written(Glob),
     Regex(Regex),
-    Number { number: f64, text: String },
+    Number {
+        number: f64,
+        text: String,
+    },
     Compare(Comparison, f64),
     Network(IpNet),
 }

@@ -90,7 +90,8 @@ impl Haystack {
             }
         }
         let bytes: usize = texts.iter().map(String::len).sum();
-        let kind = if bytes <= DENSE_MAX_BYTES { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+        let kind =
+            if bytes <= DENSE_MAX_BYTES { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
         let automaton = AhoCorasickBuilder::new()
             .kind(Some(kind))
             .match_kind(MatchKind::Standard)

@@ -133,7 +133,8 @@ fn level_of(rule: &SigmaRule) -> Level {
 fn techniques_of(tags: &[String]) -> Vec<Arc<str>> {
     let names = tags.iter().filter_map(|tag| tag.strip_prefix("attack."));
     let techniques = names.filter(|name| {
-        name.strip_prefix(['t', 'T']).is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+        name.strip_prefix(['t', 'T'])
+            .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
     });
     techniques.map(|name| name.to_ascii_uppercase().into()).collect()
 }
