@@ -257,7 +257,7 @@ pub(crate) async fn odd_texts_come_back_as_they_went(store: AnyStore) {
         log.entry.event_id = i64::MIN;
         log.entry.timestamp = None;
         log.analysis.summary = format!("summary of {message}").into();
-        log.analysis.detections[0].evidence[0].excerpt = message.to_owned();
+        message.clone_into(&mut log.analysis.detections[0].evidence[0].excerpt);
         let NewLog { entry, analysis, received_at, .. } = log.clone();
         let id = record(&store, log).await;
         let stored = LogRecord { id, entry, analysis, received_at, resolved_at: None };
