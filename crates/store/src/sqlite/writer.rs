@@ -4,7 +4,8 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -23,6 +24,8 @@ use super::{
 const QUEUE_LEN: usize = 512;
 /// How many jobs share a commit. More of them would make the first one wait without saving a visible part of a sync.
 const BATCH_MAX: usize = 256;
+/// How long the callers who were just answered get to come back, so that they share a commit again: a fraction of a sync.
+const GATHERING: Duration = Duration::from_micros(100);
 
 pub(super) struct Writer {
     /// `None` only while the writer is dropped.
@@ -33,7 +36,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(connection: Connection, ids: Ids) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE_LEN);
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || serve(&connection, ids, jobs))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
@@ -162,7 +165,18 @@ impl Batch<'_> {
 
 fn serve(connection: &Connection, mut ids: Ids, mut queue: mpsc::Receiver<Box<dyn Job>>) {
     let mut jobs = Vec::with_capacity(BATCH_MAX);
+    let mut callers = 0;
     while queue.blocking_recv_many(&mut jobs, BATCH_MAX) > 0 {
+        // A lone caller never waits here; of many, the first would otherwise get a commit of its own each time.
+        if jobs.len() < callers {
+            thread::sleep(GATHERING);
+            while jobs.len() < BATCH_MAX
+                && let Ok(job) = queue.try_recv()
+            {
+                jobs.push(job);
+            }
+        }
+        callers = jobs.len();
         let fate = commit_together(connection, &mut ids, &mut jobs);
         if let Err(reason) = &fate {
             error!(store.jobs = jobs.len(), error = ?reason, "The store could not commit {} jobs", jobs.len());
