@@ -293,7 +293,7 @@ mod tests {
                 insert(batch, 1)
             })
         };
-        let (one, two, three, _) = tokio::join!(
+        let (one, two, three, ()) = tokio::join!(
             writer.run(|batch| insert(batch, 1)),
             writer.run(twice),
             writer.run(|batch| insert(batch, 3)),
@@ -312,7 +312,7 @@ mod tests {
             batch.after_commit(move || changed.send(()).unwrap());
             insert(batch, 1)
         };
-        let (innocent, guilty, _) = tokio::join!(
+        let (innocent, guilty, ()) = tokio::join!(
             writer.run(with_change),
             writer.run(|_: &mut Batch<'_>| -> rusqlite::Result<()> { panic!("as this test wants it") }),
             async { drop(busy) },
@@ -327,7 +327,7 @@ mod tests {
     #[tokio::test]
     async fn a_transaction_that_sqlite_gave_up_is_nobodys() {
         let (writer, busy) = busy_writer().await;
-        let (first, lost, last, _) = tokio::join!(
+        let (first, lost, last, ()) = tokio::join!(
             writer.run(|batch| insert(batch, 1)),
             writer.run(|batch| batch.connection.execute_batch("ROLLBACK")),
             writer.run(|batch| insert(batch, 3)),
@@ -344,7 +344,7 @@ mod tests {
             batch.mint(Timestamp::from_millis(90_000));
             Ok(batch.mint(Timestamp::from_millis(60_000)))
         };
-        let (lost, _, _) = tokio::join!(
+        let (lost, _, ()) = tokio::join!(
             writer.run(mint_back_in_time),
             writer.run(|batch| batch.connection.execute_batch("ROLLBACK")),
             async { drop(busy) },
