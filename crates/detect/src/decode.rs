@@ -1,11 +1,15 @@
 //! Entry → typed fields, a log source, and the inputs that an attacker may have written. Nothing is lost: the raw
 //! message is always a field. Work is linear in the length of the entry.
 
+mod auth;
+mod context;
 mod header;
 mod json;
+mod key_value;
+mod platform;
 mod web;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use sentinelflow_domain::log_entry::LogEntry;
 
@@ -76,9 +80,12 @@ pub(crate) fn decode(entry: &LogEntry) -> Decoded<'_> {
     if json::flatten(entry.metadata.as_str(), Origin::Metadata, &mut decoded.event) == Flattened::InPart {
         decoded.event.push("metadata", Value::Text(entry.metadata.as_str().into()), Origin::Metadata);
     }
-    let end = decoded.event.fields.len();
-    message(entry.message.as_str(), &mut decoded);
-    metadata_inputs(metadata..end, &mut decoded);
+    let sent_end = message(entry.message.as_str(), &mut decoded);
+    platform::recognise(&mut decoded.event);
+    // What platforms report holds command lines and policies, which are not input from outside.
+    if decoded.event.log_source.product.is_none() {
+        member_inputs(metadata..sent_end, &mut decoded);
+    }
     decoded
 }
 
@@ -90,7 +97,8 @@ fn envelope<'a>(entry: &'a LogEntry, event: &mut Event<'a>) {
     event.push("event_id", Value::Number(entry.event_id as f64), Origin::Metadata);
 }
 
-fn message<'a>(message: &'a str, decoded: &mut Decoded<'a>) {
+/// Decodes the message; returns where the fields end that the sender named, in metadata or a JSON message.
+fn message<'a>(message: &'a str, decoded: &mut Decoded<'a>) -> usize {
     let header = header::split(message);
     let named = [("host", header.host), ("program", header.program), ("pid", header.pid)];
     for (name, value) in named {
@@ -100,82 +108,76 @@ fn message<'a>(message: &'a str, decoded: &mut Decoded<'a>) {
     }
     let text = header.text;
     decoded.event.push("text", Value::Text(text.into()), Origin::Message);
+    let sent_end = decoded.event.fields.len();
+    if auth::decode(&header, &mut decoded.event) {
+        return sent_end;
+    }
+    if text.starts_with('{') && json::flatten(text, Origin::Message, &mut decoded.event) == Flattened::Whole {
+        return decoded.event.fields.len();
+    }
     if let Some(request) = web::request(text) {
         web::decode_request(&request, decoded);
-        return;
+        return sent_end;
     }
-    let context = if is_prose(message) { Context::Prose } else { Context::Value };
+    web::client(text, &mut decoded.event);
+    key_value::decode(text, &mut decoded.event);
+    let context = context::of(message);
     decoded.push_input("payload", message.into(), Origin::Message, context, "message".into(), Plus::Literal);
+    sent_end
 }
 
-/// Searches those members of metadata that carry parts of a request, and other texts as raw values.
-fn metadata_inputs(members: std::ops::Range<usize>, decoded: &mut Decoded<'_>) {
+/// Searches those members of metadata or a JSON message that carry parts of a request, or what somebody typed.
+fn member_inputs(members: Range<usize>, decoded: &mut Decoded<'_>) {
     for index in members {
         let Field { name, value: Value::Text(text), .. } = &decoded.event.fields[index] else { continue };
+        let Some(role) = role(name) else { continue };
         let (name, text) = (name.clone(), text.clone());
-        match role(&name) {
-            Some(Role::Target) => web::decode_target(&text, Origin::Metadata, decoded),
-            Some(Role::Form) if text.contains('=') => {
-                web::decode_parameters(&text, Origin::Metadata, decoded);
-            }
-            Some(Role::Form | Role::Parameter) => {
+        match role {
+            Role::Target => web::decode_target(&text, Origin::Metadata, decoded),
+            Role::Form if text.contains('=') => web::decode_parameters(&text, Origin::Metadata, decoded),
+            Role::Form | Role::Parameter => {
                 decoded.push_input("payload", text, Origin::Metadata, Context::Parameter, name, Plus::Space);
             }
-            Some(Role::Header) => {
-                decoded.inputs.push(Input { field: index, context: Context::Header, name });
+            Role::Typed => {
+                let context = context::of(&text);
+                decoded.inputs.push(Input { field: index, context, name });
             }
-            None => {}
+            Role::Header => decoded.inputs.push(Input { field: index, context: Context::Header, name }),
         }
     }
 }
 
-/// What a member of metadata means to a web server.
+/// What a member means to a web server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Target,
+    /// A query or a body: parameters, or one value.
     Form,
     Parameter,
+    /// What somebody typed, perhaps.
+    Typed,
     Header,
 }
 
-fn role(name: &str) -> Option<Role> {
-    let parts = || name.split('.');
-    let is_any =
-        |names: &[&str]| parts().any(|part| names.iter().any(|name| part.eq_ignore_ascii_case(name)));
-    if is_any(&[
-        "params",
-        "parameters",
-        "param",
-        "args",
-        "form",
-        "post",
-        "fields",
-        "cookies",
-        "payload",
-        "input",
-    ]) {
-        return Some(Role::Parameter);
-    }
-    if is_any(&["query", "query_string", "querystring", "body", "request_body", "post_data"]) {
-        return Some(Role::Form);
-    }
-    if is_any(&["path", "uri", "url", "request_uri", "target", "endpoint"]) {
-        return Some(Role::Target);
-    }
-    is_any(&["user_agent", "useragent", "user-agent", "referer", "referrer", "headers", "cookie"])
-        .then_some(Role::Header)
-}
+/// Names that senders use, in lower case. The outermost name that is known decides.
+const ROLES: [(Role, &[&str]); 5] = [
+    (
+        Role::Parameter,
+        &["params", "parameters", "param", "args", "arguments", "form", "post", "fields", "payload", "input", "cookies"],
+    ),
+    (Role::Form, &["query", "query_string", "querystring", "body", "request_body", "post_data", "cs-uri-query"]),
+    (Role::Target, &["path", "uri", "url", "request_uri", "target", "request_path", "c-uri"]),
+    (
+        Role::Typed,
+        &["user", "username", "login", "email", "password", "search", "q", "term", "comment", "value", "filter", "name",
+            "filename", "file"],
+    ),
+    (Role::Header, &["user_agent", "useragent", "user-agent", "ua", "referer", "referrer", "headers", "cookie"]),
+];
 
-/// Whether a text reads like a sentence or a log line: a run of plain words.
-fn is_prose(text: &str) -> bool {
-    const WORDS_IN_A_ROW: u32 = 4;
-    let mut run = 0;
-    for word in text.split(' ').take(200) {
-        let is_plain =
-            word.len() >= 2 && word.bytes().all(|b| b.is_ascii_alphabetic() || b",.:".contains(&b));
-        run = if is_plain { run + 1 } else { 0 };
-        if run >= WORDS_IN_A_ROW {
-            return true;
-        }
-    }
-    false
+fn role(name: &str) -> Option<Role> {
+    name.split('.').find_map(|part| {
+        let is_known = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(part));
+        ROLES.iter().find(|(_, names)| is_known(names)).map(|(role, _)| *role)
+    })
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     decode::{Context, Decoded, Input},
-    event::{Origin, Value},
+    event::{Event, Origin, Value},
     payload::decode::Plus,
 };
 
@@ -128,6 +128,8 @@ pub(crate) fn decode_request<'a>(request: &Request<'a>, decoded: &mut Decoded<'a
     }
     decode_target(&Cow::Borrowed(request.target), Origin::Message, decoded);
     around(request, decoded);
+    client(request.before, &mut decoded.event);
+    client(request.after, &mut decoded.event);
 }
 
 /// Reads what an access line says around the request: client, user, status, size, referrer, user agent.
@@ -160,6 +162,19 @@ fn around<'a>(request: &Request<'a>, decoded: &mut Decoded<'a>) {
             decoded.event.push(name, text(value), Origin::Message);
             decoded.inputs.push(Input { field, context: Context::Header, name: Cow::Borrowed(name) });
         }
+    }
+}
+
+/// Reads whom a server's error line speaks of: `[client 1.2.3.4:5678]`, `client: 1.2.3.4,`, `client=1.2.3.4`.
+pub(crate) fn client<'a>(text: &'a str, event: &mut Event<'a>) {
+    let Some((_, rest)) = ["[client ", "client: ", "client="].iter().find_map(|mark| text.split_once(mark)) else {
+        return;
+    };
+    let address = rest.split([' ', ',', ']']).next().unwrap_or("");
+    let is_socket = address.parse::<std::net::SocketAddr>().is_ok();
+    let address = if is_socket { address.rsplit_once(':').map_or(address, |(address, _)| address) } else { address };
+    if address.parse::<std::net::IpAddr>().is_ok() {
+        event.push("c-ip", Value::Text(Cow::Borrowed(address)), Origin::Message);
     }
 }
 

@@ -28,6 +28,17 @@ pub(super) const SIGNS: &[Sign] = &[
     sign("group by", 0, 0),
     sign("having", 0, 0),
     sign("waitfor", 0, 0),
+    sign("drop table", 78, 0),
+    sign("drop database", 80, 0),
+    sign("drop function", 76, 0),
+    sign("alter table", 74, 0),
+    sign("create table", 72, 0),
+    sign("insert into", 74, 0),
+    sign("delete from", 74, 0),
+    sign("load data", 70, 0),
+    sign("load xml", 74, 0),
+    sign("infile", 66, 0),
+    sign("varchar(", 72, 0),
     sign("rlike", 0, 0),
     sign("xp_cmdshell", 88, 60),
     sign("sp_executesql", 78, 0),
@@ -302,6 +313,9 @@ fn word(word: &[u8], is_called: bool) -> Kinds {
     }
 }
 
+/// In a longer value, quoted words joined by `or` are somebody's search.
+const SHORT_VALUE: usize = 48;
+
 /// Returns the most telling shape: what it is worth and where it stands.
 fn strongest_shape(tokens: &Tokens, suspect: &Suspect<'_>) -> Option<(u8, Range<usize>)> {
     let list = &tokens.list;
@@ -318,6 +332,7 @@ fn strongest_shape(tokens: &Tokens, suspect: &Suspect<'_>) -> Option<(u8, Range<
         matches!(first.kind, Kinds::Select | Kinds::Verb) && !first.after_quote && !first.after_open;
     for (at, token) in list.iter().enumerate() {
         let next = |offset: usize| list.get(at + offset);
+        let is_quoted = |offset: usize| next(offset).is_some_and(|token| token.after_quote);
         let is_kind = |offset: usize, kind: Kinds| next(offset).is_some_and(|token| token.kind == kind);
         let is_in_statement = statement.is_some_and(|statement| statement < at);
         let till = |offset: usize| token.start..list.get(at + offset).map_or(token.end, |token| token.end);
@@ -334,6 +349,8 @@ fn strongest_shape(tokens: &Tokens, suspect: &Suspect<'_>) -> Option<(u8, Range<
                 if let Some((points, len)) = condition(list, at) {
                     let points = if suspect.is_prose() { points.saturating_sub(20) } else { points };
                     see(points, till(len));
+                } else if at > 0 && token.after_quote && is_quoted(1) && suspect.text.len() <= SHORT_VALUE {
+                    see(70, till(1));
                 }
             }
             Kinds::Semicolon if !suspect.is_prose() || token.after_quote => {
@@ -365,6 +382,11 @@ fn strongest_shape(tokens: &Tokens, suspect: &Suspect<'_>) -> Option<(u8, Range<
                     see(80, till(2));
                 } else if is_kind(2, Kinds::Number) && list[at - 1].kind == Kinds::Number {
                     see(74, till(2));
+                }
+            }
+            Kinds::Comparison if at > 0 && !suspect.is_prose() && token.after_quote => {
+                if is_quoted(1) {
+                    see(72, till(1));
                 }
             }
             Kinds::Comment if at > 0 && !suspect.is_prose() => {

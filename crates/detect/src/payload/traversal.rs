@@ -44,7 +44,10 @@ pub(super) const SIGNS: &[Sign] = &[
     file("/var/log/", 64, 0),
     file("httpd.conf", 68, 0),
     file("php.ini", 68, 0),
-    file("/./././", 62, 0),
+    file("/./././", 66, 0),
+    file("/.//./", 66, 0),
+    file("0x2e0x2e", 80, 0),
+    file("0x2e", 0, 0),
     wrapper("php://", 84, 40),
     wrapper("phar://", 84, 50),
     wrapper("zip://", 70, 0),
@@ -67,14 +70,8 @@ pub(super) const SIGNS: &[Sign] = &[
     fetch("http://2130706433", 84, 70),
 ];
 
-/// Names of parameters that choose a file or a page.
-const FILE_PARAMETERS: [&str; 16] = [
-    "page", "file", "include", "path", "template", "tpl", "doc", "document", "view", "module", "lang", "dir",
-    "folder", "src", "config", "load",
-];
-
 pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
-    if suspect.marks.any(Marks::DOT) {
+    if suspect.marks.any(Marks::DOT) || suspect.is_hinted(Kind::Traversal) {
         climbs(suspect, hits);
     }
     if suspect.context == Context::Parameter {
@@ -98,6 +95,10 @@ fn climbs(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
         }
         let starts_segment = at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
         let slash = slash(&bytes[at + dots.len..]);
+        let is_after_slash = at > 0 && matches!(bytes[at - 1], b'/' | b'\\');
+        if dots.count >= 4 && is_after_slash && suspect.context == Context::Parameter {
+            hits.push(Hit { kind: Kind::Traversal, points: 66, range: at - 1..at + dots.len });
+        }
         // An ellipsis ends a word; a step is followed or preceded by a slash of some kind.
         if slash > 0 && (starts_segment || dots.count == 2) {
             steps += 1;
@@ -177,9 +178,4 @@ fn repetition(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
         }
         start += run.len();
     }
-}
-
-/// Whether a parameter of this name chooses a file.
-pub(super) fn names_a_file(parameter: &str) -> bool {
-    FILE_PARAMETERS.iter().any(|name| parameter.eq_ignore_ascii_case(name))
 }

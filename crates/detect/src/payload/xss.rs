@@ -114,7 +114,9 @@ fn tags(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
         let range = range.start..text.floor_char_boundary(range.end);
         let has_handler = handler(body).is_some();
         let is_closed = body.contains('>') || body.contains('/') || body.contains('=');
+        let is_known = ACTIVE_TAGS.contains(&name.as_str()) || DOCUMENT_TAGS.contains(&name.as_str());
         let points = match (has_handler, name.as_str()) {
+            (true, _) if suspect.is_prose() && !is_known => None,
             (true, _) => Some(if suspect.is_prose() { 72 } else { 88 }),
             (false, "script") if suspect.is_prose() => None,
             (false, "script") => Some(88),
