@@ -1,6 +1,9 @@
-//! The built-in rules' own examples.
+//! The built-in rules' own examples, asked the way an entry goes: decoded, then matched.
+
+use sentinelflow_domain::log_entry::{LogEntry, Message, Metadata, SeverityLevel, Source};
 
 use super::*;
+use crate::decode::decode;
 
 #[test]
 fn the_built_in_rules_load_without_a_fault() {
@@ -9,32 +12,17 @@ fn the_built_in_rules_load_without_a_fault() {
     assert_eq!(errors, []);
 }
 
-/// An entry as its own fields: what any decoder gives at least.
-fn flat(example: &serde_json::Value) -> Event<'_> {
-    let mut event = Event::default();
-    for name in ["message", "source"] {
-        event.push(name, Value::Text(example[name].as_str().unwrap_or("example").into()), Origin::Message);
+fn entry(example: &serde_json::Value) -> LogEntry {
+    let text = |name: &str, default: &str| example[name].as_str().unwrap_or(default).to_owned();
+    let metadata = example.get("metadata").map_or_else(|| "{}".to_owned(), ToString::to_string);
+    LogEntry {
+        source: Source::try_from(text("source", "example")).expect("an example's source is short"),
+        event_id: example["event_id"].as_i64().unwrap_or_default(),
+        severity_level: SeverityLevel::Info,
+        message: Message::try_from(text("message", "")).expect("an example has a message"),
+        metadata: Metadata::parse(&metadata).expect("an example's metadata is a map"),
+        timestamp: None,
     }
-    flatten("", &example["metadata"], &mut event);
-    event
-}
-
-fn flatten<'a>(path: &str, value: &'a serde_json::Value, event: &mut Event<'a>) {
-    let value = match value {
-        serde_json::Value::Object(members) => {
-            for (name, member) in members {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                flatten(&path, member, event);
-            }
-            return;
-        }
-        serde_json::Value::Array(members) => return members.iter().for_each(|member| flatten(path, member, event)),
-        serde_json::Value::String(text) => Value::Text(text.into()),
-        serde_json::Value::Number(number) => Value::Number(number.as_f64().expect("JSON numbers are floats")),
-        serde_json::Value::Bool(value) => Value::Bool(*value),
-        serde_json::Value::Null => Value::Null,
-    };
-    event.push(path.to_owned(), value, Origin::Metadata);
 }
 
 #[test]
@@ -43,7 +31,8 @@ fn every_built_in_rule_finds_its_examples_and_none_of_its_near_misses() {
     let mut faults = Vec::new();
     for rule in rules.iter() {
         let finds = |example: &serde_json::Value| {
-            rules.matches(&flat(example)).iter().any(|found| found.rule.id == rule.id)
+            let entry = entry(example);
+            rules.matches(&decode(&entry).event).iter().any(|found| found.rule.id == rule.id)
         };
         let hits = rule.examples.hits.iter().map(|example| (example, true));
         let misses = rule.examples.misses.iter().map(|example| (example, false));
