@@ -121,7 +121,7 @@ fn message<'a>(message: &'a str, decoded: &mut Decoded<'a>) -> usize {
     }
     web::client(text, &mut decoded.event);
     key_value::decode(text, &mut decoded.event);
-    let context = context::of(message);
+    let context = if header.program.is_some() { Context::Prose } else { context::of(message) };
     decoded.push_input("payload", message.into(), Origin::Message, context, "message".into(), Plus::Literal);
     sent_end
 }

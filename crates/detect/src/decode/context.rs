@@ -5,6 +5,9 @@ use crate::decode::Context;
 /// So many plain words in a row make a sentence.
 const WORDS_IN_A_ROW: u32 = 4;
 
+/// So many of them, if they are half of a text, make prose.
+const WORDS_IN_ALL: u32 = 6;
+
 /// A raw value is judged by its beginning.
 const MOST_WORDS: usize = 64;
 
@@ -38,9 +41,11 @@ fn starts_like_a_log(text: &str) -> bool {
 
 /// Whether plain words follow each other as they do in a language, and not as in SQL or markup.
 fn reads_like_a_sentence(text: &str) -> bool {
-    let mut run = 0;
+    let (mut run, mut plain, mut words) = (0, 0, 0);
     for word in text.split_ascii_whitespace().take(MOST_WORDS) {
         let is_plain = word.len() >= 2 && word.bytes().all(|b| b.is_ascii_alphabetic() || b",.:'-".contains(&b));
+        words += 1;
+        plain += u32::from(is_plain && !is_code(word));
         run = match (is_plain, is_code(word)) {
             (true, false) => run + 1,
             (true, true) => run,
@@ -50,7 +55,7 @@ fn reads_like_a_sentence(text: &str) -> bool {
             return true;
         }
     }
-    false
+    plain >= WORDS_IN_ALL && 2 * plain >= words
 }
 
 /// Whether a word belongs to SQL or to a shell as much as to a language.
@@ -89,6 +94,7 @@ mod tests {
             "[error] file not found",
             "Fix the parser so that it reads <script> tags",
             "query: SELECT 1",
+            "push to refs/heads/main: commit 743a531e \"make :port optional for \"AUTH command used\"\"",
         ];
         for text in prose {
             assert_eq!(of(text), Context::Prose, "{text}");

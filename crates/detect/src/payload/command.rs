@@ -179,16 +179,28 @@ fn separated(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
         if !is_bounded {
             continue;
         }
-        let is_bare = command.len() <= 4 && follows.is_some_and(|b| b == b' ');
+        let goes_on = bytes.get(end + 1).is_some_and(u8::is_ascii_alphabetic);
+        let is_word = follows == Some(b' ') && goes_on && is_everyday_word(command) && !has_path;
         let points = match (suspect.is_prose(), byte) {
             (true, b'$' | b'`' | b'|') if has_path || byte == b'$' => points - 24,
             (true, _) => continue,
-            // `R&D`, `Tom & Jerry; date: …`: a short word after these is often a word.
-            (false, b'&') if is_bare && bytes.get(at + 1) != Some(&b'&') => 44,
+            (false, _) if is_word => 42,
+            // `R&D`, `salt & vi…`: a short word after a lone ampersand is often a word.
+            (false, b'&') if points == 66 && command.len() <= 3 => 44,
             (false, _) => points,
         };
         hits.push(hit(Kind::Command, points, at..end));
     }
+}
+
+/// Whether a command's name is a word that people write after a semicolon.
+fn is_everyday_word(name: &str) -> bool {
+    const WORDS: [&str; 38] = [
+        "cat", "cut", "dash", "date", "del", "env", "exec", "false", "find", "head", "history", "host", "id", "ip", "java",
+        "kill", "last", "less", "more", "mount", "net", "node", "ping", "reg", "rev", "route", "set", "sleep", "sort",
+        "strings", "tail", "timeout", "top", "touch", "true", "type", "which", "who",
+    ];
+    WORDS.iter().any(|word| word.eq_ignore_ascii_case(name))
 }
 
 /// Reads a command's name at a place, perhaps behind spaces and a path.

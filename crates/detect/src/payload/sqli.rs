@@ -115,9 +115,16 @@ const SQL_MARKS: Marks = Marks::QUOTES
     .or(Marks::GREATER)
     .or(Marks::AMPERSAND);
 
-/// What libinjection alone is worth: it also sees SQL in odd but innocent punctuation.
-const LIBINJECTION_ALONE: u8 = 66;
-const LIBINJECTION_IN_A_LONG_TEXT: u8 = 44;
+/// What libinjection alone is worth: it also sees SQL in odd but innocent punctuation, the more so between words.
+fn libinjection_alone(text: &str) -> u8 {
+    let is_word = |word: &&str| word.len() >= 2 && word.bytes().all(|b| b.is_ascii_alphabetic());
+    match text.split([' ', '+']).filter(is_word).count() {
+        0 | 1 => 66,
+        2 => 58,
+        3 => 50,
+        _ => 42,
+    }
+}
 
 pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
     if !suspect.marks.any(SQL_MARKS) && !suspect.is_hinted(Kind::Sql) {
@@ -132,10 +139,7 @@ pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
     match (shape, is_libinjection) {
         (Some((points, range)), true) => hits.push(hit((points + 6).min(94), range)),
         (Some((points, range)), false) => hits.push(hit(points, range)),
-        (None, true) if suspect.text.split(' ').count() > 12 => {
-            hits.push(hit(LIBINJECTION_IN_A_LONG_TEXT, whole))
-        }
-        (None, true) => hits.push(hit(LIBINJECTION_ALONE, whole)),
+        (None, true) => hits.push(hit(libinjection_alone(suspect.text), whole)),
         (None, false) => {}
     }
 }
@@ -166,6 +170,7 @@ enum Kinds {
     Verb,
     Delay,
     Operator,
+    Comma,
     Semicolon,
     Comment,
 }
@@ -219,6 +224,7 @@ impl Tokens {
                 [b'-', b'-', ..] => (Kinds::Comment, line_len(rest)),
                 [b'#', ..] => (Kinds::Comment, line_len(rest)),
                 [b';', ..] => (Kinds::Semicolon, 1),
+                [b',', ..] => (Kinds::Comma, 1),
                 [b'<', b'=', b'>', ..] => (Kinds::Comparison, 3),
                 [b'<', b'>' | b'=', ..] | [b'>' | b'!' | b':' | b'=', b'=', ..] | [b'!', b'<' | b'>', ..] => {
                     (Kinds::Comparison, 2)
@@ -231,7 +237,7 @@ impl Tokens {
                     let len = name_len(rest);
                     (word(&rest[..len], bytes.get(at + len) == Some(&b'(')), len)
                 }
-                [b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'|' | b'&' | b'~' | b'!' | b',', ..] => {
+                [b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'|' | b'&' | b'~' | b'!', ..] => {
                     (Kinds::Operator, 1)
                 }
                 _ => {
@@ -346,17 +352,18 @@ fn strongest_shape(tokens: &Tokens, suspect: &Suspect<'_>) -> Option<(u8, Range<
                 }
             }
             Kinds::Logic if !(suspect.is_prose() && is_in_statement) => {
-                if let Some((points, len)) = condition(list, at) {
+                if let Some((points, len)) = condition(list, at, tokens.ends_with_quote) {
                     let points = if suspect.is_prose() { points.saturating_sub(20) } else { points };
                     see(points, till(len));
                 } else if at > 0 && token.after_quote && is_quoted(1) && suspect.text.len() <= SHORT_VALUE {
-                    see(70, till(1));
+                    // In double quotes this is how people search.
+                    see(if suspect.marks.any(Marks::SINGLE_QUOTE) { 70 } else { 46 }, till(1));
                 }
             }
             Kinds::Semicolon if !suspect.is_prose() || token.after_quote => {
                 if is_kind(1, Kinds::Select) || is_kind(1, Kinds::Delay) {
                     see(84, till(2));
-                } else if is_kind(1, Kinds::Verb) && next(2).is_some() {
+                } else if is_kind(1, Kinds::Verb) && begins_statement(list, at + 1, suspect.text) {
                     see(80, till(2));
                 }
             }
@@ -385,7 +392,7 @@ fn strongest_shape(tokens: &Tokens, suspect: &Suspect<'_>) -> Option<(u8, Range<
                 }
             }
             Kinds::Comparison if at > 0 && !suspect.is_prose() && token.after_quote => {
-                if is_quoted(1) {
+                if is_quoted(1) && list[at - 1].kind != Kinds::Comparison {
                     see(72, till(1));
                 }
             }
@@ -393,8 +400,10 @@ fn strongest_shape(tokens: &Tokens, suspect: &Suspect<'_>) -> Option<(u8, Range<
                 let before = &list[at - 1];
                 let touches = suspect.text.get(before.end..token.start).unwrap_or("");
                 let is_cut = token.after_quote && touches.trim_matches(['\'', '"', '`', ')', ' ']).is_empty();
-                if is_cut && token.start > 0 && before.kind != Kinds::Comment {
-                    see(68, before.start..token.end);
+                let comment = suspect.text.get(token.start..token.end).unwrap_or("");
+                let hides_nothing = !comment.bytes().any(|b| b.is_ascii_alphanumeric());
+                if is_cut && before.kind != Kinds::Comment {
+                    see(if hides_nothing { 74 } else { 46 }, before.start..token.end);
                 }
             }
             Kinds::Function if !suspect.is_prose() && at > 0 => {
@@ -413,8 +422,39 @@ fn strongest_shape(tokens: &Tokens, suspect: &Suspect<'_>) -> Option<(u8, Range<
     best
 }
 
+/// Whether a verb goes on as it does in SQL, so that `; set the table` is none.
+fn begins_statement(list: &[Token], at: usize, text: &str) -> bool {
+    const OBJECTS: [&str; 12] = [
+        "table", "database", "view", "function", "procedure", "proc", "user", "login", "index", "schema", "trigger", "role",
+    ];
+    let is = |offset: usize, words: &[&str]| {
+        let word = list.get(at + offset).and_then(|token| text.get(token.start..token.end)).unwrap_or("");
+        words.iter().any(|known| known.eq_ignore_ascii_case(word))
+    };
+    let is_variable = list.get(at + 1).is_some_and(|token| token.kind == Kinds::Variable);
+    let is_last = list.get(at + 1).is_none_or(|token| matches!(token.kind, Kinds::Comment | Kinds::Semicolon));
+    let name = list.get(at + 1).and_then(|token| text.get(token.start..token.end)).unwrap_or("");
+    if is(0, &["drop", "alter", "create", "truncate", "rename"]) {
+        is(1, &OBJECTS)
+    } else if is(0, &["update"]) {
+        (2..6).any(|offset| is(offset, &["set"]))
+    } else if is(0, &["insert", "replace", "merge"]) {
+        is(1, &["into"])
+    } else if is(0, &["delete"]) {
+        is(1, &["from"])
+    } else if is(0, &["shutdown"]) {
+        is_last || is(1, &["with"])
+    } else if is(0, &["load"]) {
+        is(1, &["data", "xml"])
+    } else if is(0, &["begin", "copy", "handler", "grant"]) {
+        list.len() > at + 3 && name.len() > 1 && list[at + 2..].iter().any(|token| token.kind == Kinds::Semicolon || token.kind == Kinds::From)
+    } else {
+        is_variable || name.contains(['_', '.'])
+    }
+}
+
 /// Reads `or 1=1`, `and 'a' like 'a'`, `or sleep(…)`, `or true --`: what it is worth and how many tokens it spans.
-fn condition(list: &[Token], at: usize) -> Option<(u8, usize)> {
+fn condition(list: &[Token], at: usize, ends_with_quote: bool) -> Option<(u8, usize)> {
     let logic = list[at];
     let mut operand = at + 1;
     while list.get(operand).is_some_and(|token| matches!(token.kind, Kinds::Not | Kinds::Operator)) {
@@ -425,7 +465,10 @@ fn condition(list: &[Token], at: usize) -> Option<(u8, usize)> {
     let follows_value = at > 0;
     let comparison = list[operand + 1..].iter().take(8).position(|token| token.kind == Kinds::Comparison);
     let Some(comparison) = comparison.map(|offset| operand + 1 + offset) else {
-        let is_cut = list.get(operand + 1).is_none_or(|token| token.kind == Kinds::Comment);
+        let after = list.get(operand + 1);
+        let is_commented = after.is_some_and(|token| token.kind == Kinds::Comment);
+        // `16" or 18"` is a length; without a comment, what follows must be nothing at all.
+        let is_cut = is_commented || (after.is_none() && !ends_with_quote);
         let is_literal = matches!(left.kind, Kinds::Number | Kinds::Function);
         return (is_literal && is_cut && has_broken_out && follows_value).then_some((74, operand - at));
     };

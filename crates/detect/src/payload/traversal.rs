@@ -41,7 +41,7 @@ pub(super) const SIGNS: &[Sign] = &[
     file(".bash_history", 78, 0),
     file("global.asa", 76, 0),
     file("inetpub", 72, 0),
-    file("/var/log/", 64, 0),
+    file("/var/log/", 56, 0),
     file("httpd.conf", 68, 0),
     file("php.ini", 68, 0),
     file("/./././", 66, 0),
