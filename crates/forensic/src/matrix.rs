@@ -1,0 +1,18 @@
+//! A dense table of numbers, row after row.
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Matrix {
+    pub(crate) rows: usize,
+    pub(crate) width: usize,
+    pub(crate) values: Vec<f32>,
+}
+
+impl Matrix {
+    pub(crate) fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.width..(row + 1) * self.width]
+    }
+
+    pub(crate) fn iter_rows(&self) -> std::slice::ChunksExact<'_, f32> {
+        self.values.chunks_exact(self.width)
+    }
+}

@@ -1,0 +1,276 @@
+//! Workbooks: what a sheet's cells stand for. Nothing is unpacked before its size has been checked.
+
+use std::{
+    cell::{Cell as Count, RefCell},
+    fs::File,
+    io::BufReader,
+    ops::{ControlFlow, Range},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use calamine::{Data, DataRef, ExcelDateTime, Reader, SheetType, Xls, Xlsx};
+
+use super::{Cell, Record, Source, Visit, cell::days_since_1970};
+use crate::{Limits, ScanError};
+
+mod bounds;
+
+/// A sheet of an XLSX file; its cells are streamed each time they are asked for.
+pub(crate) struct XlsxSheet {
+    book: RefCell<Xlsx<BufReader<File>>>,
+    sheet: String,
+    columns: usize,
+    faulty: Count<usize>,
+}
+
+/// A sheet of an XLS file, which can only be read as a whole.
+pub(crate) struct XlsSheet {
+    cells: calamine::Range<Data>,
+    faulty: usize,
+}
+
+impl XlsxSheet {
+    pub(crate) fn open(file: &Path, sheet: Option<&str>, limits: &Limits) -> Result<Self, ScanError> {
+        bounds::check_xlsx(file, limits)?;
+        let reader = BufReader::new(File::open(file)?);
+        let book = guarded(|| Xlsx::new(reader).map_err(|error| damaged(&error)))?;
+        let mut opened = Self {
+            book: RefCell::new(book),
+            sheet: String::new(),
+            columns: limits.columns,
+            faulty: Count::new(0),
+        };
+        let sheets = worksheets(opened.book.get_mut().sheets_metadata());
+        for candidate in candidates(&sheets, sheet)? {
+            opened.sheet.clone_from(candidate);
+            let mut is_empty = true;
+            opened.visit(&mut |_| {
+                is_empty = false;
+                Ok(ControlFlow::Break(()))
+            })?;
+            if !is_empty {
+                opened.faulty.set(0);
+                return Ok(opened);
+            }
+        }
+        Err(no_rows(sheet))
+    }
+}
+
+impl XlsSheet {
+    pub(crate) fn open(file: &Path, sheet: Option<&str>, limits: &Limits) -> Result<Self, ScanError> {
+        bounds::check_xls(file)?;
+        let reader = BufReader::new(File::open(file)?);
+        let mut book = guarded(|| Xls::new(reader).map_err(|error| damaged(&error)))?;
+        let sheets = worksheets(book.sheets_metadata());
+        for candidate in candidates(&sheets, sheet)? {
+            let cells = guarded(|| book.worksheet_range(candidate).map_err(|error| damaged(&error)))?;
+            if cells.is_empty() {
+                continue;
+            }
+            if cells.width() > limits.columns {
+                let what = format!("sheet “{candidate}” has {} columns", cells.width());
+                return Err(ScanError::too_large(what, limits.columns as u64));
+            }
+            let faulty = cells.used_cells().filter(|(_, _, cell)| matches!(cell, Data::Error(_))).count();
+            return Ok(Self { cells, faulty });
+        }
+        Err(no_rows(sheet))
+    }
+}
+
+impl Source for XlsxSheet {
+    fn visit(&self, visit: &mut Visit<'_>) -> Result<(), ScanError> {
+        self.faulty.set(0);
+        let mut book = self.book.borrow_mut();
+        let mut cells =
+            guarded(|| book.worksheet_cells_reader(&self.sheet).map_err(|error| damaged(&error)))?;
+        let rows = f64::from(cells.dimensions().end.0) + 1.0;
+        let mut row = Row::default();
+        let mut width = 0;
+        while let Some(cell) = guarded(|| cells.next_cell().map_err(|error| damaged(&error)))? {
+            let (number, column) = cell.get_position();
+            if column as usize >= self.columns {
+                let what = format!("row {} of sheet “{}” has more columns", number + 1, self.sheet);
+                return Err(ScanError::too_large(what, self.columns as u64));
+            }
+            if number < row.number {
+                return Err(ScanError::not_a_table(format!(
+                    "row {} of sheet “{}” comes after row {}",
+                    number + 1,
+                    self.sheet,
+                    row.number + 1
+                )));
+            }
+            if number > row.number {
+                let read = (f64::from(row.number) / rows).min(1.0);
+                if row.show(&mut width, read, visit)?.is_break() {
+                    return Ok(());
+                }
+                row.number = number;
+            }
+            if matches!(cell.get_value(), DataRef::Error(_)) {
+                self.faulty.set(self.faulty.get() + 1);
+            }
+            row.set(column as usize, cell.get_value());
+        }
+        row.show(&mut width, 1.0, visit).map(drop)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        faulty_note(self.faulty.get())
+    }
+}
+
+impl Source for XlsSheet {
+    fn visit(&self, visit: &mut Visit<'_>) -> Result<(), ScanError> {
+        let mut row = Row::default();
+        let mut width = 0;
+        let height = self.cells.height().max(1) as f64;
+        for (number, cells) in self.cells.rows().enumerate() {
+            for (column, cell) in cells.iter().enumerate() {
+                row.set(column, &borrowed(cell));
+            }
+            if row.show(&mut width, number as f64 / height, visit)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        faulty_note(self.faulty)
+    }
+}
+
+/// The cells of one row, gathered until the next begins.
+#[derive(Default)]
+struct Row {
+    number: u32,
+    cells: Vec<Held>,
+    text: Vec<u8>,
+}
+
+#[derive(Clone)]
+enum Held {
+    Missing,
+    Number(f64),
+    Time(f64),
+    Text(Range<usize>),
+}
+
+impl Row {
+    fn set(&mut self, column: usize, value: &DataRef<'_>) {
+        let held = match value {
+            DataRef::Empty | DataRef::Error(_) => return,
+            #[expect(clippy::cast_precision_loss, reason = "integers beyond 2⁵³ are read as their nearest")]
+            DataRef::Int(number) => Held::Number(*number as f64),
+            DataRef::Float(number) => Held::Number(*number),
+            DataRef::DateTime(moment) if moment.is_duration() => Held::Number(moment.as_f64()),
+            DataRef::DateTime(moment) => Held::Time(seconds(moment)),
+            DataRef::Bool(true) => self.hold("TRUE"),
+            DataRef::Bool(false) => self.hold("FALSE"),
+            DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
+                self.hold(text)
+            }
+            DataRef::SharedString(text) => self.hold(text),
+        };
+        if self.cells.len() <= column {
+            self.cells.resize(column + 1, Held::Missing);
+        }
+        self.cells[column] = held;
+    }
+
+    fn hold(&mut self, text: &str) -> Held {
+        let from = self.text.len();
+        self.text.extend_from_slice(text.as_bytes());
+        Held::Text(from..self.text.len())
+    }
+
+    /// Shows the row unless it is blank, filled up to the width of the first, and empties it.
+    fn show(
+        &mut self,
+        width: &mut usize,
+        read: f64,
+        visit: &mut Visit<'_>,
+    ) -> Result<ControlFlow<()>, ScanError> {
+        if self.cells.is_empty() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        if *width == 0 {
+            *width = self.cells.len();
+        }
+        let mut cells: Vec<Cell<'_>> = self
+            .cells
+            .iter()
+            .map(|held| match held {
+                Held::Missing => Cell::Missing,
+                Held::Number(number) => Cell::Number(*number),
+                Held::Time(seconds) => Cell::Time(*seconds),
+                Held::Text(range) => Cell::Text(&self.text[range.clone()]),
+            })
+            .collect();
+        cells.resize(cells.len().max(*width), Cell::Missing);
+        let flow = visit(Record { cells: &cells, read })?;
+        self.cells.clear();
+        self.text.clear();
+        Ok(flow)
+    }
+}
+
+fn borrowed(cell: &Data) -> DataRef<'_> {
+    match cell {
+        Data::Empty => DataRef::Empty,
+        Data::Int(number) => DataRef::Int(*number),
+        Data::Float(number) => DataRef::Float(*number),
+        Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => DataRef::SharedString(text),
+        Data::Bool(truth) => DataRef::Bool(*truth),
+        Data::DateTime(moment) => DataRef::DateTime(*moment),
+        Data::Error(error) => DataRef::Error(error.clone()),
+    }
+}
+
+/// Seconds since 1970; a workbook's times have no zone and are taken as UTC.
+fn seconds(moment: &ExcelDateTime) -> f64 {
+    let (year, month, day, hour, minute, second, milli) = moment.to_ymd_hms_milli();
+    let days = days_since_1970(i64::from(year), i64::from(month), i64::from(day));
+    let clock = (u32::from(hour) * 60 + u32::from(minute)) * 60 + u32::from(second);
+    days as f64 * 86_400.0 + f64::from(clock) + f64::from(milli) / 1_000.0
+}
+
+fn worksheets(sheets: &[calamine::Sheet]) -> Vec<String> {
+    sheets.iter().filter(|sheet| sheet.typ == SheetType::WorkSheet).map(|sheet| sheet.name.clone()).collect()
+}
+
+fn candidates<'s>(sheets: &'s [String], asked: Option<&str>) -> Result<Vec<&'s String>, ScanError> {
+    let Some(asked) = asked else { return Ok(sheets.iter().collect()) };
+    match sheets.iter().find(|sheet| *sheet == asked) {
+        Some(sheet) => Ok(vec![sheet]),
+        None => Err(ScanError::NoSuchSheet { sheet: asked.to_owned(), sheets: sheets.to_vec() }),
+    }
+}
+
+fn no_rows(asked: Option<&str>) -> ScanError {
+    ScanError::not_a_table(match asked {
+        Some(sheet) => format!("sheet “{sheet}” is empty"),
+        None => "every sheet is empty".to_owned(),
+    })
+}
+
+fn faulty_note(faulty: usize) -> Vec<String> {
+    if faulty == 0 {
+        return Vec::new();
+    }
+    vec![format!("{faulty} cells hold an error such as #N/A and count as missing")]
+}
+
+fn damaged(error: &dyn std::error::Error) -> ScanError {
+    ScanError::not_a_table(format!("the workbook is damaged: {error}"))
+}
+
+/// Runs foreign parsing code: a crafted workbook that makes it panic is a bad file, not the end of the server.
+fn guarded<T>(parse: impl FnOnce() -> Result<T, ScanError>) -> Result<T, ScanError> {
+    catch_unwind(AssertUnwindSafe(parse))
+        .unwrap_or_else(|_| Err(ScanError::not_a_table("the workbook is damaged beyond what can be read")))
+}

@@ -1,0 +1,39 @@
+//! What a scan promises, asked of whole files.
+
+use std::{fmt::Write as _, io::Write as _};
+
+use sentinelflow_domain::scan::{EngineChoice, ScanOptions, Unwatched};
+use sentinelflow_forensic::{Limits, ScanError, ScanOutcome, scan};
+
+mod accuracy;
+mod bad_files;
+mod columns;
+mod promises;
+mod workbooks;
+
+/// The statistical engine is enough wherever a test is not about engines.
+fn statistical() -> ScanOptions {
+    ScanOptions { engine: EngineChoice::Statistical, ..ScanOptions::default() }
+}
+
+fn scan_with(bytes: &[u8], options: &ScanOptions, limits: &Limits) -> Result<ScanOutcome, ScanError> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    scan(file.path(), "upload", options, limits, &Unwatched)
+}
+
+fn scan_bytes(bytes: &[u8]) -> Result<ScanOutcome, ScanError> {
+    scan_with(bytes, &statistical(), &Limits::default())
+}
+
+/// A table of three related columns without anything odd in it.
+fn calm_table(rows: usize) -> String {
+    let mut table = "sent,received,user\n".to_owned();
+    for row in 0..rows {
+        let sent = 100.0 + (row as f64 * 0.7).sin() * 20.0 + (row * 7919 % 31) as f64 * 0.1;
+        let received = sent * 2.0 + (row * 104_729 % 17) as f64 * 0.2;
+        let user = ["ana", "ben", "cleo"][row * 31 % 7 % 3];
+        writeln!(table, "{sent:.3},{received:.3},{user}").unwrap();
+    }
+    table
+}

@@ -1,0 +1,156 @@
+//! Workbooks, made here part by part.
+
+use std::{
+    fmt::Write as _,
+    io::{Cursor, Write as _},
+};
+
+use sentinelflow_domain::scan::{ColumnKind, ScanOptions};
+use sentinelflow_forensic::{Limits, ScanError};
+use zip::{ZipWriter, write::SimpleFileOptions};
+
+use crate::{scan_bytes, scan_with, statistical};
+
+const STYLES: &str = r#"<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="22"/></cellXfs></styleSheet>"#;
+
+/// Packs sheets, given by name and rows of XML cells, into a workbook.
+fn workbook(sheets: &[(&str, String)]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let mut part = |name: &str, text: &str| {
+        zip.start_file(name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    };
+    let mut listed = String::new();
+    let mut related = String::new();
+    for (number, (name, _)) in sheets.iter().enumerate() {
+        write!(listed, r#"<sheet name="{name}" sheetId="{0}" r:id="rId{0}"/>"#, number + 1).unwrap();
+        write!(
+            related,
+            r#"<Relationship Id="rId{0}" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet{0}.xml"/>"#,
+            number + 1
+        )
+        .unwrap();
+    }
+    part(
+        "xl/workbook.xml",
+        &format!(
+            r#"<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets>{listed}</sheets></workbook>"#
+        ),
+    );
+    part(
+        "xl/_rels/workbook.xml.rels",
+        &format!(
+            r#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{related}</Relationships>"#
+        ),
+    );
+    part("xl/styles.xml", STYLES);
+    for (number, (_, rows)) in sheets.iter().enumerate() {
+        part(
+            &format!("xl/worksheets/sheet{}.xml", number + 1),
+            &format!(
+                r#"<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{rows}</sheetData></worksheet>"#
+            ),
+        );
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+fn text(text: &str) -> String {
+    format!(r#"<c t="inlineStr"><is><t>{text}</t></is></c>"#)
+}
+
+/// When, how many bytes, twice as many by formula, whether it worked, and a cell that is sometimes an error.
+fn calm_sheet(rows: u32) -> String {
+    let header: String = ["when", "bytes", "double", "worked", "share"].map(text).concat();
+    let mut sheet = format!("<row>{header}</row>");
+    for row in 0..rows {
+        let bytes = 500 + row * 7919 % 97;
+        let share = if row == 3 {
+            r#"<c t="e"><v>#N/A</v></c>"#.to_owned()
+        } else {
+            format!("<c><v>0.{}</v></c>", row % 90 + 10)
+        };
+        write!(
+            sheet,
+            r#"<row><c s="1"><v>{}</v></c><c><v>{bytes}</v></c><c><f>B{}*2</f><v>{}</v></c><c t="b"><v>{}</v></c>{share}</row>"#,
+            46_023.0 + f64::from(row) * 0.37,
+            row + 2,
+            bytes * 2,
+            u32::from(row % 4 > 0),
+        )
+        .unwrap();
+    }
+    sheet
+}
+
+pub(crate) fn calm_workbook() -> Vec<u8> {
+    workbook(&[("Empty", String::new()), ("Flows", calm_sheet(60))])
+}
+
+#[test]
+fn dates_formulas_booleans_and_errors_are_read() {
+    let options = ScanOptions { threshold: Some(0.0), ..statistical() };
+    let report = scan_with(&calm_workbook(), &options, &Limits::default()).unwrap().report;
+    let kinds: Vec<ColumnKind> = report.columns.iter().map(|column| column.kind).collect();
+    use ColumnKind::{Nominal, Numeric, Timestamp};
+    assert_eq!(kinds, [Timestamp, Numeric, Numeric, Nominal, Numeric]);
+    assert!(report.notes[0].contains("#N/A"), "{:?}", report.notes);
+    let first = report.threats.iter().find(|threat| threat.row == 1).unwrap();
+    assert_eq!(first.record["when"], "2026-01-01T00:00:00.000Z");
+    assert_eq!(first.record["double"], 1_000);
+}
+
+#[test]
+fn a_sheet_can_be_chosen_and_an_empty_one_is_passed_over() {
+    let book = workbook(&[("Empty", String::new()), ("First", calm_sheet(20)), ("Second", calm_sheet(30))]);
+    assert_eq!(scan_bytes(&book).unwrap().report.total_scanned, 20);
+    let choose = |sheet: &str| {
+        let options = ScanOptions { sheet: Some(sheet.to_owned()), ..statistical() };
+        scan_with(&book, &options, &Limits::default())
+    };
+    assert_eq!(choose("Second").unwrap().report.total_scanned, 30);
+    assert!(matches!(choose("Empty"), Err(ScanError::NotATable { .. })));
+    let Err(ScanError::NoSuchSheet { sheets, .. }) = choose("Third") else {
+        panic!("there is no such sheet")
+    };
+    assert_eq!(sheets, ["Empty", "First", "Second"]);
+}
+
+#[test]
+fn a_truncated_workbook_is_damaged() {
+    let book = calm_workbook();
+    for length in [book.len() / 3, book.len() - 30] {
+        assert!(matches!(scan_bytes(&book[..length]), Err(ScanError::NotATable { .. })));
+    }
+}
+
+#[test]
+fn a_bomb_is_not_lit() {
+    let bomb = workbook(&[("Bomb", " ".repeat(40 << 20))]);
+    assert!(bomb.len() < 1 << 20);
+    let strict = Limits { packing_ratio: 200, ..Limits::default() };
+    assert!(matches!(scan_with(&bomb, &statistical(), &strict), Err(ScanError::TooLarge { .. })));
+    let small = Limits { unpacked_bytes: 10 << 20, ..Limits::default() };
+    assert!(matches!(scan_with(&bomb, &statistical(), &small), Err(ScanError::TooLarge { .. })));
+}
+
+#[test]
+fn a_bomb_that_lies_about_its_size_goes_out() {
+    let bomb = workbook(&[("Bomb", " ".repeat(40 << 20))]);
+    let declared = u32::try_from((40 << 20) + workbook_frame()).unwrap().to_le_bytes();
+    let mut lying = bomb.clone();
+    let mut lies = 0;
+    for place in 0..lying.len() - 4 {
+        if lying[place..place + 4] == declared {
+            lying[place..place + 4].copy_from_slice(&1_000_u32.to_le_bytes());
+            lies += 1;
+        }
+    }
+    assert!(lies > 0, "the size is written somewhere");
+    assert!(matches!(scan_bytes(&lying), Err(ScanError::NotATable { .. })));
+}
+
+/// Bytes of a sheet around its rows.
+fn workbook_frame() -> usize {
+    r#"<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData></sheetData></worksheet>"#.len()
+}
