@@ -6,7 +6,8 @@
 //! Text is compared without regard to case (character by character, so that evidence keeps its place) unless the rule
 //! says `cased`; regular expressions are case-sensitive unless they say `i`. A condition on a field holds if any of
 //! the field's values fits. Numbers and booleans are also the text that writes them. A keyword is found in any value
-//! of any field, so that it sees the message as it was written as well as every decoded form.
+//! of any field that is not a piece of the message, so that it sees the message whole and every decoded form.
+//! Expressions in plain ASCII work on bytes.
 //!
 //! # Which events a rule sees
 //!
@@ -28,6 +29,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use self::{
+    compile::Trust,
     condition::{Condition, Evidence},
     index::Index,
     load::Loaded,
@@ -40,6 +42,7 @@ pub use self::load::Examples;
 
 mod compile;
 mod condition;
+mod expression;
 mod glob;
 mod index;
 mod load;
@@ -107,7 +110,14 @@ impl RuleSet {
 
     /// Returns the rules that the files hold, and what could not be used. Files are pairs of name and YAML text.
     pub fn load(files: impl Iterator<Item = (String, String)>) -> (Self, Vec<RuleFileError>) {
-        let mut loaded = Loaded::default();
+        Self::load_as(Trust::Foreign, files)
+    }
+
+    fn load_as(
+        trust: Trust,
+        files: impl Iterator<Item = (String, String)>,
+    ) -> (Self, Vec<RuleFileError>) {
+        let mut loaded = Loaded::new(trust);
         let mut used: Vec<(String, String)> =
             files.filter(|(file, yaml)| loaded.add_file(file, yaml)).collect();
         used.sort();

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use regex::RegexBuilder;
 use rsigma_parser::{
     ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SigmaString, SigmaValue,
     SpecialChar, StringPart,
@@ -11,6 +10,7 @@ use rsigma_parser::{
 
 use super::{
     condition::{Comparison, Condition, Likeness, Test},
+    expression::{Expression, Flags},
     glob::{DASHES, Glob, Piece},
     view::{FieldId, FieldNames, fold},
 };
@@ -26,14 +26,23 @@ fn refuse<T>(near: &str, what: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal { what: what.into(), near: near.to_owned() })
 }
 
-/// A regular expression may take this many bytes once compiled; the largest of SigmaHQ's take a tenth.
-const REGEX_SIZE_MAX_BYTES: usize = 4 << 20;
+/// Whether a test has already built every regular expression, so that building can wait until one is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Trust {
+    #[default]
+    Foreign,
+    BuiltIn,
+}
 
-pub(super) fn compile(detections: &Detections, names: &mut FieldNames) -> Result<Condition, Refusal> {
+pub(super) fn compile(
+    detections: &Detections,
+    names: &mut FieldNames,
+    trust: Trust,
+) -> Result<Condition, Refusal> {
     if detections.timeframe.is_some() {
         return refuse("timeframe", "a timeframe needs a correlation rule");
     }
-    let mut compiler = Compiler { detections, names };
+    let mut compiler = Compiler { detections, names, trust };
     let conditions = detections.conditions.iter().zip(&detections.condition_strings);
     let compiled: Result<Vec<_>, _> =
         conditions.map(|(condition, written)| compiler.expression(condition, written)).collect();
@@ -43,6 +52,7 @@ pub(super) fn compile(detections: &Detections, names: &mut FieldNames) -> Result
 struct Compiler<'a> {
     detections: &'a Detections,
     names: &'a mut FieldNames,
+    trust: Trust,
 }
 
 impl Compiler<'_> {
@@ -97,7 +107,7 @@ impl Compiler<'_> {
                 Ok(both(parts?))
             }
             Detection::Keywords(values) => {
-                let how = How { likeness: Likeness::Contains, ..How::default() };
+                let how = How { likeness: Likeness::Contains, trust: self.trust, ..How::default() };
                 let tests: Result<Vec<_>, _> = values.iter().map(|value| how.tests(value, name)).collect();
                 Ok(either(tests?.into_iter().flatten().map(Condition::Anywhere).collect()))
             }
@@ -115,6 +125,7 @@ impl Compiler<'_> {
             return refuse(near, "a list of values is empty");
         }
         let mut how = How::read(&item.field.modifiers, near)?;
+        how.trust = self.trust;
         let Some(name) = &item.field.name else {
             if !matches!(how.kind, Kind::Text | Kind::Regex) || how.differs {
                 return refuse(near, "keywords are texts or regular expressions");
@@ -183,6 +194,7 @@ struct How {
     windash: bool,
     encodings: Vec<Modifier>,
     regex_flags: Vec<Modifier>,
+    trust: Trust,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -274,18 +286,17 @@ impl How {
             Kind::Text => self.text_tests(value, near),
             Kind::Regex => {
                 let pattern = value.to_string();
-                let regex = RegexBuilder::new(&pattern)
-                    .case_insensitive(self.regex_flags.contains(&Modifier::IgnoreCase))
-                    .multi_line(self.regex_flags.contains(&Modifier::Multiline))
-                    .dot_matches_new_line(self.regex_flags.contains(&Modifier::DotAll))
-                    .size_limit(REGEX_SIZE_MAX_BYTES)
-                    .build();
-                match regex {
-                    Ok(regex) => Ok(vec![Test::Regex(regex)]),
-                    Err(error) => {
-                        let reason = error.to_string().lines().last().unwrap_or_default().to_owned();
-                        refuse(near, format!("the regular expression can't be used: {reason}"))
-                    }
+                let flags = Flags {
+                    ignore_case: self.regex_flags.contains(&Modifier::IgnoreCase),
+                    multi_line: self.regex_flags.contains(&Modifier::Multiline),
+                    dot_matches_new_line: self.regex_flags.contains(&Modifier::DotAll),
+                };
+                if self.trust == Trust::BuiltIn {
+                    return Ok(vec![Test::Regex(Expression::trusted(pattern, flags))]);
+                }
+                match Expression::checked(pattern, flags) {
+                    Ok(expression) => Ok(vec![Test::Regex(expression)]),
+                    Err(reason) => refuse(near, format!("the regular expression can't be used: {reason}")),
                 }
             }
             Kind::Network => match value.to_string().parse() {

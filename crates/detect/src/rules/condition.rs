@@ -3,9 +3,9 @@
 use std::{net::IpAddr, ops::Range};
 
 use ipnet::IpNet;
-use regex::Regex;
 
 use super::{
+    expression::Expression,
     glob::Glob,
     view::{FieldId, View},
 };
@@ -19,7 +19,7 @@ pub(super) enum Condition {
     Not(Box<Condition>),
     /// Holds if any value of the field fits.
     Field(FieldId, Test),
-    /// Holds if any value of the event fits.
+    /// Holds if any value of the event fits. Pieces of the message are not asked again.
     Anywhere(Test),
     IsPresent(FieldId),
     /// Holds if the field is absent or has a null.
@@ -41,7 +41,7 @@ pub(super) enum Test {
     Folded(Glob),
     /// Compared with the text as it was written.
     Written(Glob),
-    Regex(Regex),
+    Regex(Expression),
     Number {
         number: f64,
         text: String,
@@ -87,7 +87,7 @@ impl Condition {
                 found.map(|found| evidence.push(found)).is_some()
             }
             Self::Anywhere(test) => {
-                let found = (0..view.len()).find_map(|index| Some((index, test.find(view, index)?)));
+                let found = view.whole_values().find_map(|index| Some((index, test.find(view, index)?)));
                 found.map(|found| evidence.push(found)).is_some()
             }
             Self::IsPresent(field) => view.values_of(*field).next().is_some(),
@@ -136,8 +136,8 @@ impl Test {
                 let range = glob.find(view.written(index))?;
                 Some(is_text.then_some(range))
             }
-            Self::Regex(regex) => {
-                let range = regex.find(view.written(index))?.range();
+            Self::Regex(expression) => {
+                let range = expression.find(view.written(index))?;
                 Some(is_text.then_some(range))
             }
             Self::Number { number, text } => {

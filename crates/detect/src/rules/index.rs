@@ -13,6 +13,8 @@ pub(super) struct Index {
     /// By field; `None` where no rule has a needle.
     of_field: Vec<Option<Haystack>>,
     of_any_field: Option<Haystack>,
+    /// Rules that may hold as soon as a field is there, by field.
+    on_presence: Vec<Vec<u32>>,
     /// Rules that may hold without any needle.
     always: Vec<u32>,
     rules: usize,
@@ -34,6 +36,7 @@ impl Index {
         let mut index = Self::default();
         let mut of_field = vec![Vec::new(); fields];
         let mut of_any_field = Vec::new();
+        index.on_presence = vec![Vec::new(); fields];
         for (rule, condition) in (0_u32..).zip(conditions) {
             index.rules += 1;
             let Some(needles) = needles(condition) else {
@@ -42,6 +45,7 @@ impl Index {
             };
             for Needle { field, text } in needles {
                 match field {
+                    Some(field) if text.is_empty() => index.on_presence[field as usize].push(rule),
                     Some(field) => of_field[field as usize].push((text, rule)),
                     None => of_any_field.push((text, rule)),
                 }
@@ -57,9 +61,12 @@ impl Index {
         let mut candidates = Candidates(vec![0; self.rules.div_ceil(64)]);
         self.always.iter().for_each(|rule| candidates.add(*rule));
         for index in 0..view.len() {
-            let of_field = view.name(index).and_then(|name| self.of_field[name as usize].as_ref());
+            let name = view.name(index).map(|name| name as usize);
+            let on_presence = name.map_or(&[][..], |name| &self.on_presence[name]);
+            on_presence.iter().for_each(|rule| candidates.add(*rule));
+            let of_field = name.and_then(|name| self.of_field[name].as_ref());
             // What occurs in a piece of the message has been found in the message.
-            let of_any_field = self.of_any_field.as_ref().filter(|_| !view.is_slice_of_first_text(index));
+            let of_any_field = self.of_any_field.as_ref().filter(|_| !view.is_piece(index));
             for haystack in of_field.into_iter().chain(of_any_field) {
                 for found in haystack.automaton.find_overlapping_iter(view.folded(index)) {
                     let rules = &haystack.rules[found.pattern().as_usize()];

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{
     Rule, RuleFileError,
-    compile::{Refusal, compile},
+    compile::{Refusal, Trust, compile},
     condition::Condition,
     source::RuleSource,
     view::FieldNames,
@@ -23,6 +23,7 @@ pub(super) struct Loaded {
     pub(super) names: FieldNames,
     pub(super) errors: Vec<RuleFileError>,
     ids: HashSet<Arc<str>>,
+    trust: Trust,
 }
 
 /// Our own member of a rule file. Rules from elsewhere have none and get defaults.
@@ -52,6 +53,10 @@ const DEFAULT_ADVICE: &str =
     "Find out whether this activity was expected. If not, isolate the host or account and keep its logs.";
 
 impl Loaded {
+    pub(super) fn new(trust: Trust) -> Self {
+        Self { trust, ..Self::default() }
+    }
+
     /// Adds the rules of a file; returns whether any could be used.
     pub(super) fn add_file(&mut self, file: &str, yaml: &str) -> bool {
         let before = self.rules.len();
@@ -91,7 +96,7 @@ impl Loaded {
                 Extension::deserialize(value).map_err(|error| refusal(error.to_string(), "sentinelflow"))?
             }
         };
-        let condition = compile(&rule.detection, &mut self.names)?;
+        let condition = compile(&rule.detection, &mut self.names, self.trust)?;
         let id: Arc<str> = rule.id.as_deref().unwrap_or(file).into();
         if !self.ids.insert(Arc::clone(&id)) {
             return Err(refusal(format!("another rule has the id {id}"), &id));

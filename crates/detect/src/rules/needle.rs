@@ -7,7 +7,7 @@ use super::{
     view::{FieldId, fold, fold_char},
 };
 
-/// A text that occurs in a value of the field, or in any value.
+/// A text that occurs in a value of the field, or in any value. The empty text says that the field is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Needle {
     pub(super) field: Option<FieldId>,
@@ -16,6 +16,9 @@ pub(super) struct Needle {
 
 /// More needles than these cost more in the automaton than a look at the condition.
 const NEEDLES_MAX: usize = 256;
+
+/// A single character occurs in nearly every message.
+const SHORTEST_ANYWHERE: usize = 2;
 
 /// Whole numbers up to here are written the same as a float and as an integer.
 const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
@@ -28,9 +31,25 @@ pub(super) fn needles(condition: &Condition) -> Option<Vec<Needle>> {
             let all: Option<Vec<_>> = parts.iter().map(needles).collect();
             all.map(|lists| lists.concat()).filter(|list| list.len() <= NEEDLES_MAX)
         }
-        Condition::Field(field, test) => test_needles(test, Some(*field)),
-        Condition::Anywhere(test) => test_needles(test, None),
-        _ => None,
+        Condition::Field(field, test) => match test_texts(test) {
+            Some(texts) => Some(texts.into_iter().map(|text| Needle { field: Some(*field), text }).collect()),
+            None => Some(vec![Needle::presence(*field)]),
+        },
+        Condition::Anywhere(test) => {
+            let texts = test_texts(test)?;
+            let is_rare = texts.iter().all(|text| text.len() >= SHORTEST_ANYWHERE);
+            is_rare.then(|| texts.into_iter().map(|text| Needle { field: None, text }).collect())
+        }
+        Condition::IsPresent(field) | Condition::Differs(field, _) | Condition::SameAs { field, .. } => {
+            Some(vec![Needle::presence(*field)])
+        }
+        Condition::AtLeast(..) | Condition::Not(_) | Condition::IsNull(_) => None,
+    }
+}
+
+impl Needle {
+    fn presence(field: FieldId) -> Self {
+        Self { field: Some(field), text: String::new() }
     }
 }
 
@@ -41,67 +60,107 @@ fn selectivity(needles: &[Needle]) -> (usize, bool, usize) {
     (shortest.min(8), is_of_a_field, NEEDLES_MAX.saturating_sub(needles.len()))
 }
 
-fn test_needles(test: &Test, field: Option<FieldId>) -> Option<Vec<Needle>> {
+fn test_texts(test: &Test) -> Option<Vec<String>> {
     let texts = match test {
         Test::Folded(glob) => vec![glob.longest_text()?.to_owned()],
         Test::Written(glob) => vec![fold(glob.longest_text()?)],
         Test::Number { number, text } if number.abs() <= EXACT_INTEGER_MAX => vec![text.clone()],
-        Test::Regex(regex) => regex_texts(regex.as_str())?,
+        Test::Regex(expression) => regex_texts(expression.pattern())?,
         _ => return None,
     };
-    let is_useful = texts.iter().all(|text| !text.is_empty());
-    is_useful.then(|| texts.into_iter().map(|text| Needle { field, text }).collect())
+    texts.iter().all(|text| !text.is_empty()).then_some(texts)
 }
 
 /// Returns folded texts of which one must occur in whatever the expression finds.
 fn regex_texts(pattern: &str) -> Option<Vec<String>> {
     // Flags that the rule gives besides can only widen letters to both cases, which folding undoes.
     let hir = regex_syntax::Parser::new().parse(pattern).ok()?;
-    required(&hir).filter(|texts| texts.iter().all(|text| text.len() >= 3))
+    required(&hir)
 }
 
+/// Up to so many texts are put together from the parts of an expression.
+const TEXTS_MAX: usize = 64;
+
+/// Returns texts of which one must occur in whatever the expression finds.
 fn required(hir: &Hir) -> Option<Vec<String>> {
+    if let Some(texts) = all_texts(hir) {
+        return shortest_forms(texts);
+    }
     match hir.kind() {
-        HirKind::Literal(literal) => Some(vec![ascii_text(literal)?]),
-        HirKind::Class(class) => Some(vec![only_folded_char(class)?.to_string()]),
         HirKind::Capture(capture) => required(&capture.sub),
         HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
         HirKind::Alternation(branches) => {
             let all: Option<Vec<_>> = branches.iter().map(required).collect();
-            all.map(|lists| lists.concat()).filter(|list| list.len() <= 32)
+            all.map(|lists| lists.concat()).filter(|list| list.len() <= NEEDLES_MAX)
         }
         HirKind::Concat(parts) => {
-            let mut best: Option<Vec<String>> = None;
-            let mut run = String::new();
+            let mut best = None;
+            let mut run = vec![String::new()];
             for part in parts {
-                match single_text(part) {
-                    Some(text) => run.push_str(&text),
+                match all_texts(part).and_then(|texts| joined(&run, &texts)) {
+                    Some(longer) => run = longer,
                     None => {
-                        best = rarer(best, run_of(&mut run));
+                        let repeated = first_of_repetition(part).and_then(|texts| joined(&run, &texts));
+                        best = rarer(best, shortest_forms(repeated.unwrap_or(run)));
                         best = rarer(best, required(part));
+                        run = vec![String::new()];
                     }
                 }
             }
-            rarer(best, run_of(&mut run))
+            rarer(best, shortest_forms(run))
         }
         _ => None,
     }
 }
 
-/// Returns the text if the expression is one text and nothing else, in whatever case.
-fn single_text(hir: &Hir) -> Option<String> {
+/// Returns every text that the expression can find, in folded case, if they are few.
+fn all_texts(hir: &Hir) -> Option<Vec<String>> {
     match hir.kind() {
-        HirKind::Literal(literal) => ascii_text(literal),
-        HirKind::Class(class) => only_folded_char(class).map(String::from),
-        HirKind::Look(_) => Some(String::new()),
-        HirKind::Capture(capture) => single_text(&capture.sub),
-        HirKind::Concat(parts) => parts.iter().map(single_text).collect(),
+        HirKind::Empty | HirKind::Look(_) => Some(vec![String::new()]),
+        HirKind::Literal(literal) => Some(vec![ascii_text(literal)?]),
+        HirKind::Class(class) => few_chars(class),
+        HirKind::Capture(capture) => all_texts(&capture.sub),
+        HirKind::Repetition(repetition) if (repetition.min, repetition.max) == (0, Some(1)) => {
+            let mut texts = all_texts(&repetition.sub)?;
+            texts.push(String::new());
+            Some(texts)
+        }
+        HirKind::Concat(parts) => {
+            parts.iter().try_fold(vec![String::new()], |run, part| joined(&run, &all_texts(part)?))
+        }
+        HirKind::Alternation(branches) => {
+            let all: Option<Vec<_>> = branches.iter().map(all_texts).collect();
+            all.map(|lists| lists.concat()).filter(|texts| texts.len() <= TEXTS_MAX)
+        }
+        HirKind::Repetition(_) => None,
+    }
+}
+
+/// Returns what a part that occurs once or more often begins with.
+fn first_of_repetition(part: &Hir) -> Option<Vec<String>> {
+    match part.kind() {
+        HirKind::Repetition(repetition) if repetition.min > 0 => all_texts(&repetition.sub),
+        HirKind::Capture(capture) => first_of_repetition(&capture.sub),
         _ => None,
     }
 }
 
-fn run_of(run: &mut String) -> Option<Vec<String>> {
-    (!run.is_empty()).then(|| vec![std::mem::take(run)])
+fn joined(before: &[String], after: &[String]) -> Option<Vec<String>> {
+    let is_few = before.len() * after.len() <= TEXTS_MAX;
+    let pairs = before.iter().flat_map(|one| after.iter().map(move |other| format!("{one}{other}")));
+    is_few.then(|| pairs.collect())
+}
+
+/// Leaves out every text that holds another one; `None` if nothing is left to look for.
+fn shortest_forms(mut texts: Vec<String>) -> Option<Vec<String>> {
+    texts.sort_by_key(String::len);
+    let mut kept: Vec<String> = Vec::new();
+    for text in texts {
+        if !kept.iter().any(|shorter| text.contains(shorter.as_str())) {
+            kept.push(text);
+        }
+    }
+    kept.iter().all(|text| !text.is_empty()).then_some(kept)
 }
 
 fn rarer(one: Option<Vec<String>>, other: Option<Vec<String>>) -> Option<Vec<String>> {
@@ -112,15 +171,18 @@ fn rarer(one: Option<Vec<String>>, other: Option<Vec<String>>) -> Option<Vec<Str
     one.into_iter().chain(other).max_by_key(rarity)
 }
 
-/// Returns the letter that all members of a class are folded to: `[Kk]`, and the Kelvin sign.
-fn only_folded_char(class: &Class) -> Option<char> {
-    const MEMBERS_MAX: usize = 4;
+/// Returns the members of a small class in folded case, each once: `[Kk]`, and the Kelvin sign, are one.
+fn few_chars(class: &Class) -> Option<Vec<String>> {
+    const MEMBERS_MAX: usize = 8;
     let Class::Unicode(class) = class else { return None };
     let members = class.iter().flat_map(|range| range.start()..=range.end()).map(fold_char);
-    let members: Vec<char> = members.take(MEMBERS_MAX + 1).collect();
-    let first = *members.first()?;
-    let is_one = members.len() <= MEMBERS_MAX && members.iter().all(|member| *member == first);
-    (is_one && first.is_ascii()).then_some(first)
+    let mut members: Vec<char> = members.take(MEMBERS_MAX + 1).collect();
+    if members.len() > MEMBERS_MAX || !members.iter().all(char::is_ascii) {
+        return None;
+    }
+    members.sort_unstable();
+    members.dedup();
+    Some(members.into_iter().map(String::from).collect())
 }
 
 /// Returns the folded text of a literal. Beyond ASCII, expressions know more letters for the same one than folding does.

@@ -35,6 +35,7 @@ pub(super) struct View<'e> {
     folded: String,
     /// Where a field's text lies in `folded`.
     spans: Vec<Range<usize>>,
+    is_piece: Vec<bool>,
 }
 
 impl<'e> View<'e> {
@@ -44,7 +45,9 @@ impl<'e> View<'e> {
             names: Vec::with_capacity(event.fields.len()),
             folded: String::with_capacity(event.fields.len() * 64),
             spans: Vec::with_capacity(event.fields.len()),
+            is_piece: Vec::with_capacity(event.fields.len()),
         };
+        let first = event.fields.first().and_then(|field| memory(&field.value));
         for field in &event.fields {
             view.names.push(names.0.get(field.name.as_ref()).copied().unwrap_or(UNASKED));
             let start = view.folded.len();
@@ -57,6 +60,13 @@ impl<'e> View<'e> {
                 Value::Null => {}
             }
             view.spans.push(start..view.folded.len());
+            let is_piece = match (&first, memory(&field.value)) {
+                (Some(first), Some(piece)) if view.spans.len() > 1 => {
+                    first.start <= piece.start && piece.end <= first.end
+                }
+                _ => false,
+            };
+            view.is_piece.push(is_piece);
         }
         view
     }
@@ -72,6 +82,10 @@ impl<'e> View<'e> {
 
     pub(super) fn name(&self, index: usize) -> Option<FieldId> {
         self.names.get(index).copied().filter(|name| *name != UNASKED)
+    }
+
+    pub(super) fn is_piece(&self, index: usize) -> bool {
+        self.is_piece[index]
     }
 
     pub(super) fn value(&self, index: usize) -> &'e Value<'e> {
@@ -103,16 +117,18 @@ impl<'e> View<'e> {
         byte_of(chars_before(folded.start))..byte_of(chars_before(folded.end))
     }
 
-    /// Says whether a value is a piece of an earlier value's own memory, so that whatever occurs in it occurs there too.
-    pub(super) fn is_slice_of_first_text(&self, index: usize) -> bool {
-        let text_of = |index: usize| match self.event.fields.get(index).map(|field| &field.value) {
-            Some(Value::Text(Cow::Borrowed(text))) => Some(text.as_bytes().as_ptr_range()),
-            _ => None,
-        };
-        match (index, text_of(0), text_of(index)) {
-            (1.., Some(first), Some(piece)) => first.start <= piece.start && piece.end <= first.end,
-            _ => false,
-        }
+    /// Returns the indices of the values in which keywords are looked for: all but those that are a piece of the
+    /// first text's own memory, because what occurs in them occurs there too.
+    pub(super) fn whole_values(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.len()).filter(|index| !self.is_piece[*index])
+    }
+}
+
+/// Returns the memory of a text that is borrowed.
+fn memory<'e>(value: &'e Value<'e>) -> Option<Range<*const u8>> {
+    match value {
+        Value::Text(Cow::Borrowed(text)) => Some(text.as_bytes().as_ptr_range()),
+        _ => None,
     }
 }
 
