@@ -61,10 +61,22 @@ impl<'a> Decoded<'a> {
         name: Cow<'a, str>,
         plus: Plus,
     ) {
-        let forms = rounds(&raw, plus);
-        self.inputs.push(Input { field: self.event.fields.len(), context, name: name.clone() });
-        self.event.push(field_name, Value::Text(raw), origin);
-        for (form, rounds) in forms.into_iter().zip(1..) {
+        let raw_field = self.event.fields.len();
+        self.event.push(field_name, Value::Text(raw.clone()), origin);
+        self.push_forms(field_name, &raw, context, &name, plus);
+        self.inputs.push(Input { field: raw_field, context, name });
+    }
+
+    /// Pushes what decoding makes of a text.
+    fn push_forms(
+        &mut self,
+        field_name: &'static str,
+        raw: &str,
+        context: Context,
+        name: &Cow<'a, str>,
+        plus: Plus,
+    ) {
+        for (form, rounds) in rounds(raw, plus).into_iter().zip(1..) {
             self.inputs.push(Input { field: self.event.fields.len(), context, name: name.clone() });
             self.event.push(field_name, Value::Text(Cow::Owned(form)), Origin::Decoded { rounds });
         }
@@ -88,6 +100,9 @@ pub(crate) fn decode(entry: &LogEntry) -> Decoded<'_> {
     }
     decoded
 }
+
+/// Where the envelope puts the message.
+const MESSAGE_FIELD: usize = 0;
 
 fn envelope<'a>(entry: &'a LogEntry, event: &mut Event<'a>) {
     event.push("message", Value::Text(entry.message.as_str().into()), Origin::Message);
@@ -122,7 +137,13 @@ fn message<'a>(message: &'a str, decoded: &mut Decoded<'a>) -> usize {
     web::client(text, &mut decoded.event);
     key_value::decode(text, &mut decoded.event);
     let context = if header.program.is_some() { Context::Prose } else { context::of(message) };
-    decoded.push_input("payload", message.into(), Origin::Message, context, "message".into(), Plus::Literal);
+    let name = Cow::Borrowed("message");
+    if context == Context::Value {
+        decoded.push_input("payload", message.into(), Origin::Message, context, name, Plus::Literal);
+    } else {
+        decoded.push_forms("payload", message, context, &name, Plus::Literal);
+        decoded.inputs.push(Input { field: MESSAGE_FIELD, context, name });
+    }
     sent_end
 }
 
@@ -133,8 +154,8 @@ fn member_inputs(members: Range<usize>, decoded: &mut Decoded<'_>) {
         let Some(role) = role(name) else { continue };
         let (name, text) = (name.clone(), text.clone());
         match role {
-            Role::Target => web::decode_target(&text, Origin::Metadata, decoded),
-            Role::Form if text.contains('=') => web::decode_parameters(&text, Origin::Metadata, decoded),
+            Role::Target => web::decode_target(text, Origin::Metadata, decoded),
+            Role::Form if text.contains('=') => web::decode_parameters(text, Origin::Metadata, decoded),
             Role::Form | Role::Parameter => {
                 decoded.push_input("payload", text, Origin::Metadata, Context::Parameter, name, Plus::Space);
             }
@@ -163,16 +184,36 @@ enum Role {
 const ROLES: [(Role, &[&str]); 5] = [
     (
         Role::Parameter,
-        &["params", "parameters", "param", "args", "arguments", "form", "post", "fields", "payload", "input", "cookies"],
+        &[
+            "params",
+            "parameters",
+            "param",
+            "args",
+            "arguments",
+            "form",
+            "post",
+            "fields",
+            "payload",
+            "input",
+            "cookies",
+        ],
     ),
-    (Role::Form, &["query", "query_string", "querystring", "body", "request_body", "post_data", "cs-uri-query"]),
+    (
+        Role::Form,
+        &["query", "query_string", "querystring", "body", "request_body", "post_data", "cs-uri-query"],
+    ),
     (Role::Target, &["path", "uri", "url", "request_uri", "target", "request_path", "c-uri"]),
     (
         Role::Typed,
-        &["user", "username", "login", "email", "password", "search", "q", "term", "comment", "value", "filter", "name",
-            "filename", "file"],
+        &[
+            "user", "username", "login", "email", "password", "search", "q", "term", "comment", "value",
+            "filter", "name", "filename", "file",
+        ],
     ),
-    (Role::Header, &["user_agent", "useragent", "user-agent", "ua", "referer", "referrer", "headers", "cookie"]),
+    (
+        Role::Header,
+        &["user_agent", "useragent", "user-agent", "ua", "referer", "referrer", "headers", "cookie"],
+    ),
 ];
 
 fn role(name: &str) -> Option<Role> {

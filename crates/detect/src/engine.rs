@@ -89,12 +89,14 @@ mod tests {
             ("{{config.__class__.__mro__[2]}}", Category::RemoteCodeExecution),
         ];
         for (payload, category) in payloads {
-            let encoded: String = payload.bytes().map(|b| format!("%{b:02X}")).collect();
+            let encoded = payload.bytes().fold(String::new(), |encoded, b| encoded + &format!("%{b:02X}"));
             let twice = encoded.replace('%', "%25");
             for wrapped in [
                 payload.to_owned(),
                 format!("GET /items?id={encoded} HTTP/1.1"),
-                format!("203.0.113.7 - - [01/Jan/2026:00:00:00 +0000] \"GET /i?a=b&id={twice} HTTP/1.1\" 200 5 \"-\" \"-\""),
+                format!(
+                    "203.0.113.7 - - [01/Jan/2026:00:00:00 +0000] \"GET /i?a=b&id={twice} HTTP/1.1\" 200 5 \"-\" \"-\""
+                ),
             ] {
                 let analysis = ENGINE.analyze(&entry("app", SeverityLevel::Info, &wrapped, "{}"));
                 assert!(analysis.score.severity() >= Severity::High, "{wrapped}\n{analysis:?}");
@@ -124,7 +126,11 @@ mod tests {
         let message = "SQL Injection pattern detected in header";
         let metadata = r#"{"ip": "45.22.19.11", "path": "/api/v1/users"}"#;
         let analysis = ENGINE.analyze(&entry("Nginx Gateway", SeverityLevel::Warning, message, metadata));
-        assert_eq!((analysis.category, analysis.score.severity()), (Category::SqlInjection, Severity::High), "{analysis:?}");
+        assert_eq!(
+            (analysis.category, analysis.score.severity()),
+            (Category::SqlInjection, Severity::High),
+            "{analysis:?}"
+        );
         assert!(analysis.prevention_measures.contains("45.22.19.11"), "{}", analysis.prevention_measures);
     }
 
@@ -147,7 +153,10 @@ mod tests {
 
     #[test]
     fn hostile_entries_cost_little_more_than_long_ones() {
-        let parts = ["'", "%", "%25", "<", "../", "$(", "{{", "a=", "&", "GET ", "\\", "\"", ";", "(", "select ", "on", "=", "[", "\u{202e}", "0x2e"];
+        let parts = [
+            "'", "%", "%25", "<", "../", "$(", "{{", "a=", "&", "GET ", "\\", "\"", ";", "(", "select ",
+            "on", "=", "[", "\u{202e}", "0x2e",
+        ];
         for part in parts {
             let message = part.repeat(65_536 / part.len());
             let start = std::time::Instant::now();

@@ -68,6 +68,8 @@ pub(crate) struct Sign {
 pub(crate) struct Suspect<'t> {
     pub text: &'t str,
     pub context: Context,
+    /// What the sender calls it.
+    pub name: &'t str,
     pub marks: Marks,
     hints: u16,
 }
@@ -117,8 +119,8 @@ impl Detectors {
                 break;
             }
             for (part, offset) in [(start, 0), (end, text.len() - end.len())] {
-                for hit in self.hits(part, input.context) {
-                    remember(&mut found, input, hit, offset);
+                for hit in self.hits(part, input) {
+                    remember(&mut found, input, &hit, offset);
                 }
             }
         }
@@ -126,13 +128,13 @@ impl Detectors {
     }
 
     /// Returns what the detectors see in one text.
-    fn hits(&self, text: &str, context: Context) -> Vec<Hit> {
+    fn hits(&self, text: &str, input: &Input<'_>) -> Vec<Hit> {
         let mut hits = Vec::new();
         if text.is_empty() {
             return hits;
         }
         let marks = Marks::of(text);
-        let mut suspect = Suspect { text, context, marks, hints: 0 };
+        let mut suspect = Suspect { text, context: input.context, name: &input.name, marks, hints: 0 };
         for found in self.literals.find_overlapping_iter(text) {
             let sign = self.signs[found.pattern().as_usize()];
             if !is_whole(text, found.range()) {
@@ -182,7 +184,7 @@ struct Found<'i> {
     quotes: Vec<Quote>,
 }
 
-fn remember<'i>(found: &mut Vec<Found<'i>>, input: &'i Input<'i>, hit: Hit, offset: usize) {
+fn remember<'i>(found: &mut Vec<Found<'i>>, input: &'i Input<'i>, hit: &Hit, offset: usize) {
     let range = hit.range.start + offset..hit.range.end + offset;
     let quote = Quote { field: input.field, range: Some(range) };
     let Some(known) = found.iter_mut().find(|known| known.kind == hit.kind) else {

@@ -11,9 +11,9 @@ use crate::finding::Finding;
 pub(crate) fn points(level: Level) -> u8 {
     match level {
         Level::Informational => 6,
-        Level::Low => 22,
-        Level::Medium => 48,
-        Level::High => 76,
+        Level::Low => 24,
+        Level::Medium => 58,
+        Level::High => 80,
         Level::Critical => 92,
     }
 }
@@ -73,7 +73,8 @@ mod tests {
 
     use super::*;
 
-    const LEVELS: [Level; 5] = [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
+    const LEVELS: [Level; 5] =
+        [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
 
     fn finding(points: u8) -> Finding {
         Finding {

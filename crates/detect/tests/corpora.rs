@@ -82,7 +82,11 @@ fn attacks_are_told_from_everyday_lines() {
     let alerts = benign.iter().filter(|score| **score >= 40).count();
     let threats = benign.iter().filter(|score| **score >= 20).count();
     println!("macro recall at 1 % false positives: {:.1} % (alert above {threshold})", 100.0 * macro_recall);
-    println!("benign lines at score 40: {:.2} %, at 20: {:.2} %", 100.0 * ratio(alerts, benign.len()), 100.0 * ratio(threats, benign.len()));
+    println!(
+        "benign lines at score 40: {:.2} %, at 20: {:.2} %",
+        100.0 * ratio(alerts, benign.len()),
+        100.0 * ratio(threats, benign.len())
+    );
     assert!(macro_recall >= PROMISED_RECALL, "the engine misses too many attacks");
 }
 

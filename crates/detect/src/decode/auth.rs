@@ -146,16 +146,29 @@ mod tests {
     fn who_came_and_who_did_not() {
         check(
             "Oct  3 10:15:32 web sshd[42]: Failed password for invalid user x from y from 1.2.3.4 port 22 ssh2",
-            &[("action", "login_failed"), ("user", "x from y"), ("src_ip", "1.2.3.4"), ("auth_method", "password")],
+            &[
+                ("action", "login_failed"),
+                ("user", "x from y"),
+                ("src_ip", "1.2.3.4"),
+                ("auth_method", "password"),
+            ],
         );
         check(
             "sshd[42]: Accepted publickey for bob from 1.2.3.4 port 22 ssh2",
             &[("action", "login_ok"), ("user", "bob"), ("auth_method", "publickey")],
         );
-        check("srv sshd[1]: Invalid user admin from ::1 port 1", &[("action", "invalid_user"), ("src_ip", "::1")]);
+        check(
+            "srv sshd[1]: Invalid user admin from ::1 port 1",
+            &[("action", "invalid_user"), ("src_ip", "::1")],
+        );
         check(
             "Jun 15 01:02:03 c sudo[1]: bob : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh -c 'a ; b'",
-            &[("user", "bob"), ("target_user", "root"), ("command", "/bin/sh -c 'a ; b'"), ("action", "command")],
+            &[
+                ("user", "bob"),
+                ("target_user", "root"),
+                ("command", "/bin/sh -c 'a ; b'"),
+                ("action", "command"),
+            ],
         );
         check(
             "Jul 7 08:06:15 c sshd(pam_unix)[2]: authentication failure; logname= uid=0 tty=ssh rhost=h.net  user=root",

@@ -5,16 +5,33 @@ use crate::decode::Context;
 /// So many plain words in a row make a sentence.
 const WORDS_IN_A_ROW: u32 = 4;
 
+/// Fewer do at its start: payloads begin with a value or a mark.
+const WORDS_AT_THE_START: u32 = 3;
+
 /// So many of them, if they are half of a text, make prose.
-const WORDS_IN_ALL: u32 = 6;
+const WORDS_IN_ALL: u32 = 5;
 
 /// A raw value is judged by its beginning.
 const MOST_WORDS: usize = 64;
 
 /// Words that logs put in front of what they say.
 const LEVELS: [&str; 16] = [
-    "INFO", "WARN", "WARNING", "ERROR", "DEBUG", "NOTICE", "FATAL", "TRACE", "CRITICAL", "ALERT", "LOG", "STATEMENT",
-    "DETAIL", "HINT", "SEVERE", "EMERG",
+    "INFO",
+    "WARN",
+    "WARNING",
+    "ERROR",
+    "DEBUG",
+    "NOTICE",
+    "FATAL",
+    "TRACE",
+    "CRITICAL",
+    "ALERT",
+    "LOG",
+    "STATEMENT",
+    "DETAIL",
+    "HINT",
+    "SEVERE",
+    "EMERG",
 ];
 
 /// Returns [`Context::Value`] for what looks like one value, [`Context::Prose`] for anything else.
@@ -31,7 +48,9 @@ fn starts_like_a_log(text: &str) -> bool {
     let mut words = trimmed.split_ascii_whitespace();
     let first = words.next().unwrap_or("");
     let label = first.strip_suffix(':').or_else(|| first.strip_prefix('[')?.strip_suffix(']'));
-    let is_labelled = label.is_some_and(|label| label.len() >= 2 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)));
+    let is_labelled = label.is_some_and(|label| {
+        label.len() >= 2 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+    });
     let has_level = trimmed.split_ascii_whitespace().take(FIRST_WORDS).any(|word| {
         let word = word.trim_matches(|c: char| !c.is_ascii_alphabetic());
         LEVELS.contains(&word)
@@ -43,15 +62,14 @@ fn starts_like_a_log(text: &str) -> bool {
 fn reads_like_a_sentence(text: &str) -> bool {
     let (mut run, mut plain, mut words) = (0, 0, 0);
     for word in text.split_ascii_whitespace().take(MOST_WORDS) {
-        let is_plain = word.len() >= 2 && word.bytes().all(|b| b.is_ascii_alphabetic() || b",.:'-".contains(&b));
+        let bare = word.trim_matches(|c: char| "()[]\"'.,:;!?".contains(c));
+        let is_plain = bare.len() >= 2 && bare.bytes().all(|b| b.is_ascii_alphabetic() || b"'-".contains(&b));
         words += 1;
-        plain += u32::from(is_plain && !is_code(word));
-        run = match (is_plain, is_code(word)) {
-            (true, false) => run + 1,
-            (true, true) => run,
-            (false, _) => 0,
-        };
-        if run >= WORDS_IN_A_ROW {
+        let is_counted = is_plain && !is_code(bare);
+        plain += u32::from(is_counted);
+        run = if is_plain { run + u32::from(is_counted) } else { 0 };
+        let begins_with_words = plain == words;
+        if run >= WORDS_IN_A_ROW || (begins_with_words && plain >= WORDS_AT_THE_START) {
             return true;
         }
     }
@@ -61,11 +79,11 @@ fn reads_like_a_sentence(text: &str) -> bool {
 /// Whether a word belongs to SQL or to a shell as much as to a language.
 fn is_code(word: &str) -> bool {
     const WORDS: [&str; 34] = [
-        "select", "from", "where", "and", "or", "union", "all", "order", "by", "group", "having", "insert", "into",
-        "values", "update", "set", "delete", "drop", "table", "null", "like", "is", "not", "in", "as", "limit", "waitfor",
-        "delay", "between", "exec", "declare", "case", "when", "then",
+        "select", "from", "where", "and", "or", "union", "all", "order", "by", "group", "having", "insert",
+        "into", "values", "update", "set", "delete", "drop", "table", "null", "like", "is", "not", "in",
+        "as", "limit", "waitfor", "delay", "between", "exec", "declare", "case", "when", "then",
     ];
-    WORDS.iter().any(|code| code.eq_ignore_ascii_case(word.trim_matches(|c: char| !c.is_ascii_alphabetic())))
+    WORDS.iter().any(|code| code.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -94,6 +112,8 @@ mod tests {
             "[error] file not found",
             "Fix the parser so that it reads <script> tags",
             "query: SELECT 1",
+            "Fix XSS: escape <script>alert(1)</script> in titles (#42)",
+            "Traceback (most recent call last): cursor.execute(\"SELECT a FROM b WHERE c=1 OR d=2\")",
             "push to refs/heads/main: commit 743a531e \"make :port optional for \"AUTH command used\"\"",
         ];
         for text in prose {

@@ -95,13 +95,17 @@ fn rfc5424(rest: &str) -> Option<Header<'_>> {
         Some(text) => text,
         None => after_structured_data(rest)?,
     };
-    let present = |word: &'_ str| (word != "-").then(|| word.len());
     Some(Header {
-        host: present(host).map(|_| host),
-        program: present(program).map(|_| program),
-        pid: present(pid).map(|_| pid),
+        host: present(host),
+        program: present(program),
+        pid: present(pid),
         text: text.trim_start_matches([' ', '\u{feff}']),
     })
+}
+
+/// A dash stands for what is not known.
+fn present(word: &str) -> Option<&str> {
+    (word != "-").then_some(word)
 }
 
 /// Skips `[id name="value"][…]`, in which `\]` and quoted brackets are text.

@@ -26,7 +26,8 @@ pub(crate) fn decode<'a>(text: &'a str, event: &mut Event<'a>) -> usize {
     if text.starts_with("type=") && names("msg") {
         event.log_source = LogSource { category: None, product: Some("linux"), service: Some("auditd") };
     } else if names("SRC") && names("DST") && names("PROTO") {
-        event.log_source = LogSource { category: Some("firewall"), product: Some("linux"), service: Some("iptables") };
+        event.log_source =
+            LogSource { category: Some("firewall"), product: Some("linux"), service: Some("iptables") };
     }
     pairs
 }
@@ -69,7 +70,10 @@ mod tests {
         let line = r#"type=EXECVE msg=audit(1:2): argc=2 a0="cat file" a1='x' empty= end"#;
         let mut event = Event::default();
         assert_eq!(decode(line, &mut event), 6);
-        assert_eq!((event.text("a0"), event.text("a1"), event.text("empty")), (Some("cat file"), Some("x"), Some("")));
+        assert_eq!(
+            (event.text("a0"), event.text("a1"), event.text("empty")),
+            (Some("cat file"), Some("x"), Some(""))
+        );
         assert_eq!(event.log_source.service, Some("auditd"));
         assert_eq!(decode("the sum a=b is prose", &mut Event::default()), 0);
     }

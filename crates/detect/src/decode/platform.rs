@@ -1,5 +1,5 @@
 //! Which platform an event comes from, by its source and its fields, and Sigma's flat names for nested ones:
-//! Windows events, CloudTrail, Kubernetes audit, Okta.
+//! Windows events, `CloudTrail`, Kubernetes audit, Okta.
 
 use std::borrow::Cow;
 
@@ -45,7 +45,8 @@ fn windows_channel(event: &Event<'_>) -> Option<(&'static str, &'static str)> {
     for (at, field) in event.fields.iter().enumerate() {
         let Value::Text(text) = &field.value else { continue };
         let name = field.name.rsplit('.').next().unwrap_or("");
-        let is_channel = matches!(name, "Channel" | "Provider" | "Provider_Name" | "ProviderName" | "SourceName" | "Name");
+        let is_channel =
+            matches!(name, "Channel" | "Provider" | "Provider_Name" | "ProviderName" | "SourceName" | "Name");
         if at != 1 && !is_channel {
             continue;
         }
@@ -112,7 +113,11 @@ fn flatten(event: &mut Event<'_>) {
         let Some((_, last)) = field.name.rsplit_once('.') else { continue };
         let is_known = event.fields.iter().any(|other| other.name == last);
         if !is_known {
-            flat.push(Field { name: Cow::Owned(last.to_owned()), value: field.value.clone(), origin: field.origin });
+            flat.push(Field {
+                name: Cow::Owned(last.to_owned()),
+                value: field.value.clone(),
+                origin: field.origin,
+            });
         }
         // `EventID` may be written with attributes: `{"EventID": {"#text": 1}}`.
         if last == "#text" && field.name.ends_with("EventID.#text") {

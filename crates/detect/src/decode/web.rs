@@ -51,12 +51,11 @@ pub(crate) fn request(text: &str) -> Option<Request<'_>> {
     let (start, method) = method(text)?;
     let before = text.get(..start)?;
     let rest = text.get(start + method.len() + 1..)?;
-    let (target, version, after) = match versioned(rest) {
-        Some((target, version, after)) => (target, Some(version), after),
-        None => {
-            let (target, after) = unversioned(rest, before)?;
-            (target, None, after)
-        }
+    let (target, version, after) = if let Some((target, version, after)) = versioned(rest) {
+        (target, Some(version), after)
+    } else {
+        let (target, after) = unversioned(rest, before)?;
+        (target, None, after)
     };
     let is_target = target.starts_with('/') || target.contains("://") || version.is_some();
     is_target.then_some(Request { before, method, target, version, after })
@@ -126,7 +125,7 @@ pub(crate) fn decode_request<'a>(request: &Request<'a>, decoded: &mut Decoded<'a
     if let Some(version) = request.version {
         decoded.event.push("cs-version", text(version), Origin::Message);
     }
-    decode_target(&Cow::Borrowed(request.target), Origin::Message, decoded);
+    decode_target(Cow::Borrowed(request.target), Origin::Message, decoded);
     around(request, decoded);
     client(request.before, &mut decoded.event);
     client(request.after, &mut decoded.event);
@@ -167,31 +166,34 @@ fn around<'a>(request: &Request<'a>, decoded: &mut Decoded<'a>) {
 
 /// Reads whom a server's error line speaks of: `[client 1.2.3.4:5678]`, `client: 1.2.3.4,`, `client=1.2.3.4`.
 pub(crate) fn client<'a>(text: &'a str, event: &mut Event<'a>) {
-    let Some((_, rest)) = ["[client ", "client: ", "client="].iter().find_map(|mark| text.split_once(mark)) else {
+    let Some((_, rest)) = ["[client ", "client: ", "client="].iter().find_map(|mark| text.split_once(mark))
+    else {
         return;
     };
     let address = rest.split([' ', ',', ']']).next().unwrap_or("");
     let is_socket = address.parse::<std::net::SocketAddr>().is_ok();
-    let address = if is_socket { address.rsplit_once(':').map_or(address, |(address, _)| address) } else { address };
+    let address =
+        if is_socket { address.rsplit_once(':').map_or(address, |(address, _)| address) } else { address };
     if address.parse::<std::net::IpAddr>().is_ok() {
         event.push("c-ip", Value::Text(Cow::Borrowed(address)), Origin::Message);
     }
 }
 
 /// Pushes the fields of a request target and its parameters as inputs.
-pub(crate) fn decode_target<'a>(target: &Cow<'a, str>, origin: Origin, decoded: &mut Decoded<'a>) {
-    let (stem, query) = split_target(target);
-    decoded.event.push("c-uri", Value::Text(target.clone()), origin);
+pub(crate) fn decode_target<'a>(target: Cow<'a, str>, origin: Origin, decoded: &mut Decoded<'a>) {
+    // A target inside a parameter (`?page=/x.php?id=1`) stays a part of it.
+    let (stem, query) = cut(target.clone(), '?');
+    decoded.event.push("c-uri", Value::Text(target), origin);
     decoded.push_input("cs-uri-stem", stem.clone(), origin, Context::Path, "path".into(), Plus::Literal);
     if let Some(query) = query {
         decoded.event.push("cs-uri-query", Value::Text(query.clone()), origin);
-        decode_parameters(&query, origin, decoded);
+        decode_parameters(query, origin, decoded);
     }
 }
 
 /// Splits `name=value&…` and pushes each value as an input; a name that carries marks is one too.
-pub(crate) fn decode_parameters<'a>(query: &Cow<'a, str>, origin: Origin, decoded: &mut Decoded<'a>) {
-    let mut rest = Some(query.clone());
+pub(crate) fn decode_parameters<'a>(query: Cow<'a, str>, origin: Origin, decoded: &mut Decoded<'a>) {
+    let mut rest = Some(query);
     for _ in 0..MAX_PARAMETERS {
         let Some(current) = rest.take() else { return };
         let (part, following) = cut(current, '&');
@@ -225,13 +227,8 @@ fn has_marks(name: &str) -> bool {
     name.bytes().any(|b| !b.is_ascii_alphanumeric() && !b"_-.".contains(&b))
 }
 
-/// Splits off the query. A target inside a parameter (`?page=/x.php?id=1`) stays a part of it.
-fn split_target<'a>(target: &Cow<'a, str>) -> (Cow<'a, str>, Option<Cow<'a, str>>) {
-    cut(target.clone(), '?')
-}
-
 /// Splits a text at the first `mark`, borrowing where it is borrowed.
-fn cut<'a>(text: Cow<'a, str>, mark: char) -> (Cow<'a, str>, Option<Cow<'a, str>>) {
+fn cut(text: Cow<'_, str>, mark: char) -> (Cow<'_, str>, Option<Cow<'_, str>>) {
     match text {
         Cow::Borrowed(text) => match text.split_once(mark) {
             Some((left, right)) => (Cow::Borrowed(left), Some(Cow::Borrowed(right))),

@@ -51,12 +51,14 @@ static TABLE: [Marks; 256] = table();
 
 const fn table() -> [Marks; 256] {
     let mut table = [Marks(0); 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = class(byte as u8);
+    let mut byte = 0_u8;
+    loop {
+        table[byte as usize] = class(byte);
+        if byte == u8::MAX {
+            return table;
+        }
         byte += 1;
     }
-    table
 }
 
 const fn class(byte: u8) -> Marks {

@@ -90,6 +90,8 @@ pub(super) const SIGNS: &[Sign] = &[
     nosql("this.password", 72, 0),
     nosql("db.collection", 60, 0),
     ldap("*)(uid=", 84, 70),
+    ldap(")((|", 82, 70),
+    ldap("*)((", 78, 60),
     ldap("*)(cn=", 84, 70),
     ldap("*)(&", 80, 60),
     ldap("*)(|(", 82, 70),
@@ -119,10 +121,10 @@ const SQL_MARKS: Marks = Marks::QUOTES
 fn libinjection_alone(text: &str) -> u8 {
     let is_word = |word: &&str| word.len() >= 2 && word.bytes().all(|b| b.is_ascii_alphabetic());
     match text.split([' ', '+']).filter(is_word).count() {
-        0 | 1 => 66,
-        2 => 58,
-        3 => 50,
-        _ => 42,
+        0 | 1 => 54,
+        2 => 48,
+        3 => 42,
+        _ => 36,
     }
 }
 
@@ -132,16 +134,33 @@ pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
     }
     let tokens = Tokens::of(suspect.text);
     let shape = strongest_shape(&tokens, suspect);
-    let is_libinjection = !suspect.is_prose()
-        && (suspect.context != Context::Path || suspect.marks.any(Marks::QUOTES))
-        && libinjectionrs::detect_sqli(suspect.text.as_bytes()).is_injection();
-    let whole = 0..suspect.text.len();
-    match (shape, is_libinjection) {
-        (Some((points, range)), true) => hits.push(hit((points + 6).min(94), range)),
+    // A clear shape needs no second witness, which costs more than all else here.
+    if let Some((points @ CLEAR.., range)) = shape {
+        hits.push(hit((points + 4).min(94), range));
+        return;
+    }
+    let is_asked =
+        !suspect.is_prose() && (suspect.context != Context::Path || suspect.marks.any(Marks::QUOTES));
+    match (shape, is_asked && libinjection(suspect.text)) {
+        (Some((points, range)), true) => hits.push(hit(points + 6, range)),
         (Some((points, range)), false) => hits.push(hit(points, range)),
-        (None, true) => hits.push(hit(libinjection_alone(suspect.text), whole)),
+        (None, true) => hits.push(hit(libinjection_alone(suspect.text), 0..suspect.text.len())),
         (None, false) => {}
     }
+}
+
+/// A shape worth so much is beyond doubt.
+const CLEAR: u8 = 84;
+
+/// Asks libinjection about the beginning and the end of a text; its cost grows fast with hostile length.
+fn libinjection(text: &str) -> bool {
+    const MOST: usize = 1024;
+    let bytes = text.as_bytes();
+    let is_injection = |part: &[u8]| libinjectionrs::detect_sqli(part).is_injection();
+    if bytes.len() <= 2 * MOST {
+        return is_injection(bytes);
+    }
+    is_injection(&bytes[..MOST]) || is_injection(&bytes[bytes.len() - MOST..])
 }
 
 fn hit(points: u8, range: Range<usize>) -> Hit {
@@ -150,7 +169,7 @@ fn hit(points: u8, range: Range<usize>) -> Hit {
 
 /// What a token means to SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kinds {
+enum Meaning {
     Number,
     /// A word that is no keyword: a column, a function, a person's name.
     Name,
@@ -177,7 +196,7 @@ enum Kinds {
 
 #[derive(Debug, Clone, Copy)]
 struct Token {
-    kind: Kinds,
+    meaning: Meaning,
     start: usize,
     end: usize,
     /// What stood between the token before and this one.
@@ -203,7 +222,7 @@ impl Tokens {
         let (mut after_quote, mut after_open, mut after_close) = (false, false, false);
         while at < bytes.len() && tokens.list.len() < Self::MOST {
             let rest = &bytes[at..];
-            let (kind, len) = match rest {
+            let (meaning, len) = match rest {
                 [b'\'' | b'"' | b'`', ..] => {
                     after_quote = true;
                     tokens.quotes += 1;
@@ -220,34 +239,34 @@ impl Tokens {
                     at += 1;
                     continue;
                 }
-                [b'/', b'*', inner @ ..] => (Kinds::Comment, comment_len(inner)),
-                [b'-', b'-', ..] => (Kinds::Comment, line_len(rest)),
-                [b'#', ..] => (Kinds::Comment, line_len(rest)),
-                [b';', ..] => (Kinds::Semicolon, 1),
-                [b',', ..] => (Kinds::Comma, 1),
-                [b'<', b'=', b'>', ..] => (Kinds::Comparison, 3),
+                [b'/', b'*', inner @ ..] => (Meaning::Comment, comment_len(inner)),
+                [b'-', b'-', ..] | [b'#', ..] => (Meaning::Comment, line_len(rest)),
+                [b';', ..] => (Meaning::Semicolon, 1),
+                [b',', ..] => (Meaning::Comma, 1),
+                [b'<', b'=', b'>', ..] => (Meaning::Comparison, 3),
                 [b'<', b'>' | b'=', ..] | [b'>' | b'!' | b':' | b'=', b'=', ..] | [b'!', b'<' | b'>', ..] => {
-                    (Kinds::Comparison, 2)
+                    (Meaning::Comparison, 2)
                 }
-                [b'=' | b'<' | b'>', ..] => (Kinds::Comparison, 1),
-                [b'|', b'|', ..] | [b'&', b'&', ..] => (Kinds::Logic, 2),
-                [b'@', ..] => (Kinds::Variable, 1 + name_len(rest.get(1..).unwrap_or(&[]))),
-                [b'0'..=b'9', ..] => (Kinds::Number, number_len(rest)),
+                [b'=' | b'<' | b'>', ..] => (Meaning::Comparison, 1),
+                [b'|', b'|', ..] | [b'&', b'&', ..] => (Meaning::Logic, 2),
+                [b'@', ..] => (Meaning::Variable, 1 + name_len(rest.get(1..).unwrap_or(&[]))),
+                [b'0'..=b'9', ..] => (Meaning::Number, number_len(rest)),
                 [b, ..] if b.is_ascii_alphabetic() || *b == b'_' || !b.is_ascii() => {
                     let len = name_len(rest);
                     (word(&rest[..len], bytes.get(at + len) == Some(&b'(')), len)
                 }
                 [b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'|' | b'&' | b'~' | b'!', ..] => {
-                    (Kinds::Operator, 1)
+                    (Meaning::Operator, 1)
                 }
                 _ => {
                     at += 1;
                     continue;
                 }
             };
-            let is_hidden_space = kind == Kinds::Comment && rest.starts_with(b"/*") && at + len < bytes.len();
+            let is_hidden_space =
+                meaning == Meaning::Comment && rest.starts_with(b"/*") && at + len < bytes.len();
             if !is_hidden_space {
-                let token = Token { kind, start: at, end: at + len, after_quote, after_open, after_close };
+                let token = Token { meaning, start: at, end: at + len, after_quote, after_open, after_close };
                 tokens.list.push(token);
                 (after_quote, after_open, after_close) = (false, false, false);
             }
@@ -258,7 +277,7 @@ impl Tokens {
     }
 }
 
-/// MySQL runs what stands in `/*! … */`, so that only hides its opening.
+/// `MySQL` runs what stands in `/*! … */`, so that only hides its opening.
 fn comment_len(inner: &[u8]) -> usize {
     if let [b'!', rest @ ..] = inner {
         return 3 + rest.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -281,31 +300,31 @@ fn number_len(rest: &[u8]) -> usize {
     rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'.').count()
 }
 
-fn word(word: &[u8], is_called: bool) -> Kinds {
+fn word(word: &[u8], is_called: bool) -> Meaning {
     const LONGEST: usize = 32;
     let mut lower = [0; LONGEST];
-    let Some(lower) = lower.get_mut(..word.len()) else { return Kinds::Name };
+    let Some(lower) = lower.get_mut(..word.len()) else { return Meaning::Name };
     lower.copy_from_slice(word);
     lower.make_ascii_lowercase();
     match &*lower {
-        b"union" | b"intersect" | b"except" | b"minus" => Kinds::Union,
-        b"select" => Kinds::Select,
-        b"all" | b"distinct" | b"distinctrow" => Kinds::AllOrDistinct,
-        b"or" | b"and" | b"xor" | b"having" | b"where" | b"div" | b"mod" => Kinds::Logic,
-        b"not" => Kinds::Not,
+        b"union" | b"intersect" | b"except" | b"minus" => Meaning::Union,
+        b"select" => Meaning::Select,
+        b"all" | b"distinct" | b"distinctrow" => Meaning::AllOrDistinct,
+        b"or" | b"and" | b"xor" | b"having" | b"where" | b"div" | b"mod" => Meaning::Logic,
+        b"not" => Meaning::Not,
         b"like" | b"rlike" | b"regexp" | b"between" | b"is" | b"in" | b"ilike" | b"glob" | b"sounds" => {
-            Kinds::Comparison
+            Meaning::Comparison
         }
-        b"order" | b"group" => Kinds::Order,
-        b"by" => Kinds::By,
-        b"from" => Kinds::From,
-        b"limit" | b"procedure" | b"into" | b"as" => Kinds::Clause,
+        b"order" | b"group" => Meaning::Order,
+        b"by" => Meaning::By,
+        b"from" => Meaning::From,
+        b"limit" | b"procedure" | b"into" | b"as" => Meaning::Clause,
         b"insert" | b"update" | b"delete" | b"drop" | b"truncate" | b"alter" | b"create" | b"exec"
         | b"execute" | b"declare" | b"shutdown" | b"grant" | b"call" | b"begin" | b"merge" | b"replace"
-        | b"set" | b"rename" | b"handler" | b"copy" => Kinds::Verb,
-        b"waitfor" => Kinds::Delay,
-        b"sleep" | b"pg_sleep" | b"benchmark" | b"delay" if is_called => Kinds::Delay,
-        b"null" | b"true" | b"false" => Kinds::Number,
+        | b"set" | b"rename" | b"handler" | b"copy" => Meaning::Verb,
+        b"waitfor" => Meaning::Delay,
+        b"sleep" | b"pg_sleep" | b"benchmark" | b"delay" if is_called => Meaning::Delay,
+        b"null" | b"true" | b"false" => Meaning::Number,
         b"elt" | b"if" | b"ifnull" | b"case" | b"cast" | b"convert" | b"char" | b"chr" | b"ascii"
         | b"ord" | b"substr" | b"substring" | b"mid" | b"concat" | b"hex" | b"length" | b"count" | b"exp"
         | b"row" | b"floor" | b"rand" | b"md5" | b"version" | b"user" | b"database" | b"schema"
@@ -313,9 +332,9 @@ fn word(word: &[u8], is_called: bool) -> Kinds {
         | b"coalesce" | b"nullif" | b"decode" | b"db_name" | b"quote" | b"sha1" | b"conv"
             if is_called =>
         {
-            Kinds::Function
+            Meaning::Function
         }
-        _ => Kinds::Name,
+        _ => Meaning::Name,
     }
 }
 
@@ -327,7 +346,7 @@ fn strongest_shape(tokens: &Tokens, suspect: &Suspect<'_>) -> Option<(u8, Range<
     let list = &tokens.list;
     let first = list.first()?;
     // A log line that holds a whole statement is an application at work; its keywords prove nothing.
-    let statement = list.iter().position(|token| matches!(token.kind, Kinds::Select | Kinds::Verb));
+    let statement = list.iter().position(|token| matches!(token.meaning, Meaning::Select | Meaning::Verb));
     let mut best: Option<(u8, Range<usize>)> = None;
     let mut see = |points: u8, range: Range<usize>| {
         if points > best.as_ref().map_or(0, |(points, _)| *points) {
@@ -335,81 +354,94 @@ fn strongest_shape(tokens: &Tokens, suspect: &Suspect<'_>) -> Option<(u8, Range<
         }
     };
     let is_statement_first =
-        matches!(first.kind, Kinds::Select | Kinds::Verb) && !first.after_quote && !first.after_open;
+        matches!(first.meaning, Meaning::Select | Meaning::Verb) && !first.after_quote && !first.after_open;
     for (at, token) in list.iter().enumerate() {
         let next = |offset: usize| list.get(at + offset);
         let is_quoted = |offset: usize| next(offset).is_some_and(|token| token.after_quote);
-        let is_kind = |offset: usize, kind: Kinds| next(offset).is_some_and(|token| token.kind == kind);
+        let is_a =
+            |offset: usize, meaning: Meaning| next(offset).is_some_and(|token| token.meaning == meaning);
         let is_in_statement = statement.is_some_and(|statement| statement < at);
         let till = |offset: usize| token.start..list.get(at + offset).map_or(token.end, |token| token.end);
-        match token.kind {
-            Kinds::Union => {
-                let skip = usize::from(is_kind(1, Kinds::AllOrDistinct));
-                if is_kind(1 + skip, Kinds::Select) && !(suspect.is_prose() && is_in_statement) {
-                    see(86, till(2 + skip));
+        match token.meaning {
+            Meaning::Union => {
+                let skip = usize::from(is_a(1, Meaning::AllOrDistinct));
+                if is_a(1 + skip, Meaning::Select) && !(suspect.is_prose() && is_in_statement) {
+                    // Without a list of columns it is a question about SQL.
+                    see(if next(2 + skip).is_some() { 86 } else { 58 }, till(2 + skip));
                 } else if at > 0 && skip == 1 && !suspect.is_prose() {
                     see(62, till(1));
                 }
             }
-            Kinds::Logic if !(suspect.is_prose() && is_in_statement) => {
+            Meaning::Logic if !(suspect.is_prose() && is_in_statement) => {
                 if let Some((points, len)) = condition(list, at, tokens.ends_with_quote) {
-                    let points = if suspect.is_prose() { points.saturating_sub(20) } else { points };
-                    see(points, till(len));
+                    // A sentence may say that this and that is so; only numbers and quotes are telling there.
+                    let worth = if suspect.is_prose() && points < CLEAR { 0 } else { points };
+                    see(if suspect.is_prose() { worth.saturating_sub(20) } else { worth }, till(len));
                 } else if at > 0 && token.after_quote && is_quoted(1) && suspect.text.len() <= SHORT_VALUE {
                     // In double quotes this is how people search.
-                    see(if suspect.marks.any(Marks::SINGLE_QUOTE) { 70 } else { 46 }, till(1));
+                    see(if suspect.marks.any(Marks::SINGLE_QUOTE) { 70 } else { 38 }, till(1));
                 }
             }
-            Kinds::Semicolon if !suspect.is_prose() || token.after_quote => {
-                if is_kind(1, Kinds::Select) || is_kind(1, Kinds::Delay) {
+            Meaning::Semicolon if !suspect.is_prose() || token.after_quote => {
+                if is_a(1, Meaning::Select) || is_a(1, Meaning::Delay) {
                     see(84, till(2));
-                } else if is_kind(1, Kinds::Verb) && begins_statement(list, at + 1, suspect.text) {
+                } else if is_a(1, Meaning::Verb) && begins_statement(list, at + 1, suspect.text) {
                     see(80, till(2));
                 }
             }
-            Kinds::Delay if !suspect.is_prose() || token.after_quote => {
+            Meaning::Delay if !suspect.is_prose() || token.after_quote => {
                 see(if at > 0 { 86 } else { 76 }, till(1));
             }
-            Kinds::Select if !suspect.is_prose() => {
+            Meaning::Select if !suspect.is_prose() => {
                 let is_opened = token.after_open || token.after_quote;
                 if at > 0 && is_opened {
                     see(82, till(2));
-                } else if at > 0 && list[at..].iter().any(|token| token.kind == Kinds::From) {
+                } else if at > 0 && list[at..].iter().any(|token| token.meaning == Meaning::From) {
                     see(76, till(3));
                 } else if is_statement_first
-                    && list[1..].iter().any(|token| matches!(token.kind, Kinds::From | Kinds::Function))
+                    && list[1..]
+                        .iter()
+                        .any(|token| matches!(token.meaning, Meaning::From | Meaning::Function))
                 {
                     see(70, till(3));
                 }
             }
-            Kinds::Order if !suspect.is_prose() && at > 0 && is_kind(1, Kinds::By) => {
+            Meaning::Order if !suspect.is_prose() && at > 0 && is_a(1, Meaning::By) => {
                 let has_broken_out = token.after_quote || token.after_close;
-                let has_tail = list.last().is_some_and(|last| last.kind == Kinds::Comment);
-                if is_kind(2, Kinds::Number) && (has_broken_out || has_tail) {
+                let has_tail = list.last().is_some_and(|last| last.meaning == Meaning::Comment);
+                if is_a(2, Meaning::Number) && (has_broken_out || has_tail) {
                     see(80, till(2));
-                } else if is_kind(2, Kinds::Number) && list[at - 1].kind == Kinds::Number {
+                } else if is_a(2, Meaning::Number) && list[at - 1].meaning == Meaning::Number {
                     see(74, till(2));
                 }
             }
-            Kinds::Comparison if at > 0 && !suspect.is_prose() && token.after_quote => {
-                if is_quoted(1) && list[at - 1].kind != Kinds::Comparison {
-                    see(72, till(1));
-                }
+            Meaning::Comparison
+                if at > 0
+                    && !suspect.is_prose()
+                    && token.after_quote
+                    && is_quoted(1)
+                    && list[at - 1].meaning != Meaning::Comparison =>
+            {
+                see(72, till(1));
             }
-            Kinds::Comment if at > 0 && !suspect.is_prose() => {
+            Meaning::Comment if at > 0 && !suspect.is_prose() => {
                 let before = &list[at - 1];
                 let touches = suspect.text.get(before.end..token.start).unwrap_or("");
                 let is_cut = token.after_quote && touches.trim_matches(['\'', '"', '`', ')', ' ']).is_empty();
                 let comment = suspect.text.get(token.start..token.end).unwrap_or("");
                 let hides_nothing = !comment.bytes().any(|b| b.is_ascii_alphanumeric());
-                if is_cut && before.kind != Kinds::Comment {
-                    see(if hides_nothing { 74 } else { 46 }, before.start..token.end);
+                if is_cut && before.meaning != Meaning::Comment {
+                    see(if hides_nothing { 74 } else { 38 }, before.start..token.end);
                 }
             }
-            Kinds::Function if !suspect.is_prose() && at > 0 => {
-                if list[at - 1].after_quote || token.after_quote || list[at - 1].kind == Kinds::Comparison {
-                    see(72, till(2));
-                }
+            Meaning::Function
+                if !suspect.is_prose()
+                    && at > 0
+                    && (list[at - 1].after_quote
+                        || token.after_quote
+                        || list[at - 1].meaning == Meaning::Comparison) =>
+            {
+                see(72, till(2));
             }
             _ => {}
         }
@@ -425,14 +457,26 @@ fn strongest_shape(tokens: &Tokens, suspect: &Suspect<'_>) -> Option<(u8, Range<
 /// Whether a verb goes on as it does in SQL, so that `; set the table` is none.
 fn begins_statement(list: &[Token], at: usize, text: &str) -> bool {
     const OBJECTS: [&str; 12] = [
-        "table", "database", "view", "function", "procedure", "proc", "user", "login", "index", "schema", "trigger", "role",
+        "table",
+        "database",
+        "view",
+        "function",
+        "procedure",
+        "proc",
+        "user",
+        "login",
+        "index",
+        "schema",
+        "trigger",
+        "role",
     ];
     let is = |offset: usize, words: &[&str]| {
         let word = list.get(at + offset).and_then(|token| text.get(token.start..token.end)).unwrap_or("");
         words.iter().any(|known| known.eq_ignore_ascii_case(word))
     };
-    let is_variable = list.get(at + 1).is_some_and(|token| token.kind == Kinds::Variable);
-    let is_last = list.get(at + 1).is_none_or(|token| matches!(token.kind, Kinds::Comment | Kinds::Semicolon));
+    let is_variable = list.get(at + 1).is_some_and(|token| token.meaning == Meaning::Variable);
+    let is_last =
+        list.get(at + 1).is_none_or(|token| matches!(token.meaning, Meaning::Comment | Meaning::Semicolon));
     let name = list.get(at + 1).and_then(|token| text.get(token.start..token.end)).unwrap_or("");
     if is(0, &["drop", "alter", "create", "truncate", "rename"]) {
         is(1, &OBJECTS)
@@ -447,7 +491,11 @@ fn begins_statement(list: &[Token], at: usize, text: &str) -> bool {
     } else if is(0, &["load"]) {
         is(1, &["data", "xml"])
     } else if is(0, &["begin", "copy", "handler", "grant"]) {
-        list.len() > at + 3 && name.len() > 1 && list[at + 2..].iter().any(|token| token.kind == Kinds::Semicolon || token.kind == Kinds::From)
+        list.len() > at + 3
+            && name.len() > 1
+            && list[at + 2..]
+                .iter()
+                .any(|token| token.meaning == Meaning::Semicolon || token.meaning == Meaning::From)
     } else {
         is_variable || name.contains(['_', '.'])
     }
@@ -457,30 +505,31 @@ fn begins_statement(list: &[Token], at: usize, text: &str) -> bool {
 fn condition(list: &[Token], at: usize, ends_with_quote: bool) -> Option<(u8, usize)> {
     let logic = list[at];
     let mut operand = at + 1;
-    while list.get(operand).is_some_and(|token| matches!(token.kind, Kinds::Not | Kinds::Operator)) {
+    while list.get(operand).is_some_and(|token| matches!(token.meaning, Meaning::Not | Meaning::Operator)) {
         operand += 1;
     }
     let left = list.get(operand)?;
     let has_broken_out = logic.after_quote || left.after_quote || logic.after_close;
     let follows_value = at > 0;
-    let comparison = list[operand + 1..].iter().take(8).position(|token| token.kind == Kinds::Comparison);
+    let comparison =
+        list[operand + 1..].iter().take(8).position(|token| token.meaning == Meaning::Comparison);
     let Some(comparison) = comparison.map(|offset| operand + 1 + offset) else {
         let after = list.get(operand + 1);
-        let is_commented = after.is_some_and(|token| token.kind == Kinds::Comment);
+        let is_commented = after.is_some_and(|token| token.meaning == Meaning::Comment);
         // `16" or 18"` is a length; without a comment, what follows must be nothing at all.
         let is_cut = is_commented || (after.is_none() && !ends_with_quote);
-        let is_literal = matches!(left.kind, Kinds::Number | Kinds::Function);
+        let is_literal = matches!(left.meaning, Meaning::Number | Meaning::Function);
         return (is_literal && is_cut && has_broken_out && follows_value).then_some((74, operand - at));
     };
     let right = list.get(comparison + 1);
     let span = comparison + 1 - at;
     let is_direct = comparison == operand + 1;
-    let is_number = |token: &Token| token.kind == Kinds::Number;
+    let is_number = |token: &Token| token.meaning == Meaning::Number;
     let points = match right {
         Some(right) if is_direct && is_number(left) && is_number(right) => 86,
         Some(right) if is_direct && (left.after_quote || right.after_quote) && follows_value => 84,
-        Some(_) if matches!(left.kind, Kinds::Function) => 84,
-        Some(right) if is_number(left) || right.kind == Kinds::Function || right.after_open => 80,
+        Some(_) if matches!(left.meaning, Meaning::Function) => 84,
+        Some(right) if is_number(left) || right.meaning == Meaning::Function || right.after_open => 80,
         Some(right) if is_number(right) && has_broken_out => 76,
         Some(right) if is_number(right) && follows_value => 58,
         Some(_) if has_broken_out => 62,
@@ -492,8 +541,9 @@ fn condition(list: &[Token], at: usize, ends_with_quote: bool) -> Option<(u8, us
 
 /// Reads values such as `'='` and `'-'`, in which quotes embrace nothing but an operator.
 fn only_operators(tokens: &Tokens, text: &str) -> Option<u8> {
-    let operators =
-        |token: &Token| matches!(token.kind, Kinds::Comparison | Kinds::Logic | Kinds::Operator | Kinds::Not);
+    let operators = |token: &Token| {
+        matches!(token.meaning, Meaning::Comparison | Meaning::Logic | Meaning::Operator | Meaning::Not)
+    };
     let is_quoted = tokens.quotes >= 2 && tokens.ends_with_quote && tokens.list.first()?.after_quote;
     (is_quoted && text.len() <= 24 && tokens.list.iter().all(operators)).then_some(64)
 }

@@ -75,6 +75,7 @@ pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
         climbs(suspect, hits);
     }
     if suspect.context == Context::Parameter {
+        remote_file(suspect, hits);
         nul_byte(suspect, hits);
     }
     if suspect.context >= Context::Path {
@@ -146,12 +147,38 @@ fn run_of_dots(bytes: &[u8]) -> Dots {
 /// Returns the length of a slash in any spelling, 0 if there is none.
 fn slash(bytes: &[u8]) -> usize {
     match bytes {
-        [b';' | b'\0' | b' ', rest @ ..] if matches!(rest, [b'/' | b'\\', ..]) => 2,
+        [b';' | b'\0' | b' ', b'/' | b'\\', ..] => 2,
         [b'/' | b'\\', ..] => 1,
         [b'0', b'x' | b'X', b'2', b'f' | b'F', ..] | [b'0', b'x' | b'X', b'5', b'c' | b'C', ..] => 4,
         [b'%', b'2', b'f' | b'F', ..] | [b'%', b'5', b'c' | b'C', ..] => 3,
         _ => 0,
     }
+}
+
+/// Finds a URL where a parameter should name a file of the application's own.
+fn remote_file(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
+    const SCHEMES: [&str; 5] = ["http://", "https://", "ftp://", "ftps://", "\\\\"];
+    const FILE_NAMES: [&str; 14] = [
+        "file", "path", "page", "src", "include", "inc", "template", "tpl", "dir", "module", "skin", "root",
+        "config", "lang",
+    ];
+    let value = suspect.text.trim_start_matches(['\'', '"', ' ']);
+    let starts =
+        |scheme: &&str| value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    if !SCHEMES.iter().any(starts) {
+        return;
+    }
+    // A question mark at the end turns what the application appends into a query.
+    let cuts_suffix = value.trim_end_matches(['\'', '"', '\0']).ends_with('?');
+    let name = suspect.name.to_ascii_lowercase();
+    let names_a_file = FILE_NAMES.iter().any(|part| name.contains(part));
+    let points = match (cuts_suffix, names_a_file) {
+        (true, true) => 80,
+        (true, false) => 72,
+        (false, true) => 62,
+        (false, false) => return,
+    };
+    hits.push(Hit { kind: Kind::Inclusion, points, range: 0..suspect.text.len() });
 }
 
 /// A NUL ends a string in C, and with it the suffix that an application adds.

@@ -72,10 +72,11 @@ pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
         suspect.marks.any(Marks::EQUALS) && suspect.marks.any(Marks::QUOTES.or(Marks::ROUND));
     if looks_like_markup {
         tags(suspect, hits);
-    } else if may_hold_handler && !suspect.is_prose() {
-        if let Some(range) = handler(suspect.text) {
-            hits.push(hit(80, range));
-        }
+    } else if may_hold_handler
+        && !suspect.is_prose()
+        && let Some(range) = handler(suspect.text)
+    {
+        hits.push(hit(80, range));
     }
     if suspect.marks.any(Marks::COLON)
         && suspect.marks.any(Marks::CONTROL.or(Marks::LINE_BREAK))
@@ -84,12 +85,16 @@ pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
         split_scheme(suspect.text, hits);
     }
     let could_be_script = looks_like_markup || suspect.is_hinted(Kind::Script) || may_hold_handler;
-    if could_be_script
-        && !suspect.is_prose()
-        && libinjectionrs::detect_xss(suspect.text.as_bytes()).is_injection()
-    {
+    if could_be_script && !suspect.is_prose() && libinjection(suspect.text) {
         hits.push(hit(72, 0..suspect.text.len()));
     }
+}
+
+/// Asks libinjection about the beginning of a text; our own scan reads all of it.
+fn libinjection(text: &str) -> bool {
+    const MOST: usize = 2048;
+    let start = text.as_bytes().get(..MOST).unwrap_or(text.as_bytes());
+    libinjectionrs::detect_xss(start).is_injection()
 }
 
 fn hit(points: u8, range: Range<usize>) -> Hit {
@@ -122,7 +127,7 @@ fn tags(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
             (false, "script") => Some(88),
             (false, _) if suspect.is_prose() => None,
             (false, name) if ACTIVE_TAGS.contains(&name) => Some(80),
-            (false, name) if DOCUMENT_TAGS.contains(&name) && is_closed => Some(64),
+            (false, name) if DOCUMENT_TAGS.contains(&name) && is_closed => Some(54),
             (false, name) if name.len() >= 2 && is_closed && body.contains('>') && body.contains('=') => {
                 Some(56)
             }
