@@ -1,6 +1,6 @@
 //! Embeds the rule files: writes a table of their names and contents.
 
-use std::{fs, io, path::Path};
+use std::{fmt::Write as _, fs, io, path::Path};
 
 fn main() -> io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
@@ -8,8 +8,13 @@ fn main() -> io::Result<()> {
     let mut table = "const BUILT_IN: &[(&str, &str)] = &[\n".to_owned();
     for area in sorted_entries(&root)? {
         for file in sorted_entries(&root.join(&area))? {
-            let path = root.join(&area).join(&file);
-            table.push_str(&format!("    ({:?}, include_str!({:?})),\n", format!("{area}/{file}"), path));
+            let name = format!("{area}/{file}");
+            writeln!(
+                table,
+                r#"    ({name:?}, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), {:?}))),"#,
+                format!("/rules/{name}")
+            )
+            .map_err(io::Error::other)?;
         }
     }
     table.push_str("];\n");

@@ -102,8 +102,8 @@ include!(concat!(env!("OUT_DIR"), "/built_in_rules.rs"));
 impl RuleSet {
     /// Returns the rules that come with the program.
     pub fn built_in() -> Self {
-        let (rules, errors) =
-            Self::load(BUILT_IN.iter().map(|(file, yaml)| ((*file).to_owned(), (*yaml).to_owned())));
+        let files = BUILT_IN.iter().map(|(file, yaml)| ((*file).to_owned(), (*yaml).to_owned()));
+        let (rules, errors) = Self::load_as(Trust::BuiltIn, files);
         debug_assert!(errors.is_empty(), "built-in rules have faults: {errors:?}");
         rules
     }
@@ -113,10 +113,7 @@ impl RuleSet {
         Self::load_as(Trust::Foreign, files)
     }
 
-    fn load_as(
-        trust: Trust,
-        files: impl Iterator<Item = (String, String)>,
-    ) -> (Self, Vec<RuleFileError>) {
+    fn load_as(trust: Trust, files: impl Iterator<Item = (String, String)>) -> (Self, Vec<RuleFileError>) {
         let mut loaded = Loaded::new(trust);
         let mut used: Vec<(String, String)> =
             files.filter(|(file, yaml)| loaded.add_file(file, yaml)).collect();

@@ -184,6 +184,7 @@ fn both(mut conditions: Vec<Condition>) -> Condition {
 }
 
 /// How an item's values are to be understood: its modifiers, put in order.
+#[expect(clippy::struct_excessive_bools, reason = "each is a modifier that stands alone")]
 #[derive(Debug, Default)]
 struct How {
     kind: Kind,
@@ -349,14 +350,14 @@ impl How {
             pieces.push(Piece::Star);
         }
         if self.cased {
-            return Test::Written(Glob::new(pieces));
+            return Test::Written(Glob::new(&pieces));
         }
         for piece in &mut pieces {
             if let Piece::Text(text) = piece {
                 *text = fold(text);
             }
         }
-        Test::Folded(Glob::new(pieces))
+        Test::Folded(Glob::new(&pieces))
     }
 
     fn pieces(&self, text: &SigmaString) -> Vec<Piece> {

@@ -83,11 +83,11 @@ impl Condition {
             }
             Self::Not(condition) => return !condition.holds(view, &mut Vec::new()),
             Self::Field(field, test) => {
-                let found = view.values_of(*field).find_map(|index| Some((index, test.find(view, index)?)));
+                let found = view.values_of(*field).find_map(|index| test.find(view, index));
                 found.map(|found| evidence.push(found)).is_some()
             }
             Self::Anywhere(test) => {
-                let found = view.whole_values().find_map(|index| Some((index, test.find(view, index)?)));
+                let found = view.whole_values().find_map(|index| test.find(view, index));
                 found.map(|found| evidence.push(found)).is_some()
             }
             Self::IsPresent(field) => view.values_of(*field).next().is_some(),
@@ -120,47 +120,42 @@ impl Condition {
 }
 
 impl Test {
-    /// Returns `Some` if the value fits, and within it the range of the written text that was meant.
-    fn find(&self, view: &View<'_>, index: usize) -> Option<Option<Range<usize>>> {
+    /// Returns the value as evidence if it fits.
+    fn find(&self, view: &View<'_>, index: usize) -> Option<Evidence> {
         let value = view.value(index);
         if *value == Value::Null {
             return None;
         }
         let is_text = matches!(value, Value::Text(_));
-        match self {
+        let range = match self {
             Self::Folded(glob) => {
                 let range = glob.find(view.folded(index))?;
-                Some(is_text.then(|| view.written_range(index, range)))
+                if is_text { view.written_range(index, range) } else { range }
             }
-            Self::Written(glob) => {
-                let range = glob.find(view.written(index))?;
-                Some(is_text.then_some(range))
-            }
-            Self::Regex(expression) => {
-                let range = expression.find(view.written(index))?;
-                Some(is_text.then_some(range))
-            }
+            Self::Written(glob) => glob.find(view.written(index))?,
+            Self::Regex(expression) => expression.find(view.written(index))?,
             Self::Number { number, text } => {
                 let fits = match value {
                     #[expect(clippy::float_cmp, reason = "equal is what the rule asks for")]
                     Value::Number(value) => value == number,
                     _ => view.folded(index) == text,
                 };
-                fits.then(|| is_text.then(|| 0..view.written(index).len()))
+                fits.then(|| 0..view.written(index).len())?
             }
             Self::Compare(comparison, bound) => {
                 let number = match value {
                     Value::Number(number) => *number,
                     _ => view.written(index).trim().parse().ok()?,
                 };
-                comparison.holds(number, *bound).then_some(None)
+                comparison.holds(number, *bound).then(|| 0..view.written(index).len())?
             }
             Self::Network(network) => {
                 let address: IpAddr = view.written(index).trim().parse().ok()?;
                 let is_inside = network.contains(&address) || network.contains(&address.to_canonical());
-                is_inside.then(|| Some(0..view.written(index).len()))
+                is_inside.then(|| 0..view.written(index).len())?
             }
-        }
+        };
+        Some((index, is_text.then_some(range)))
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Flags {
     pub(super) dot_matches_new_line: bool,
 }
 
-/// An expression may take this many bytes once built; the largest of SigmaHQ's take a tenth.
+/// An expression may take this many bytes once built; our own take at most a tenth.
 const SIZE_MAX_BYTES: usize = 4 << 20;
 
 impl Expression {

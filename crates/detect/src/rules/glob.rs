@@ -26,7 +26,7 @@ pub(super) enum Piece {
 pub(super) const DASHES: [char; 5] = ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'];
 
 impl Glob {
-    pub(super) fn new(pieces: Vec<Piece>) -> Self {
+    pub(super) fn new(pieces: &[Piece]) -> Self {
         let starts_text = pieces.first() != Some(&Piece::Star);
         let ends_text = pieces.last() != Some(&Piece::Star);
         let mut chunks: Vec<Vec<Piece>> =

@@ -59,18 +59,17 @@ impl Index {
     /// Returns every rule that may hold, by rising number.
     pub(super) fn candidates(&self, view: &View<'_>) -> impl Iterator<Item = u32> + use<> {
         let mut candidates = Candidates(vec![0; self.rules.div_ceil(64)]);
-        self.always.iter().for_each(|rule| candidates.add(*rule));
+        candidates.add(&self.always);
         for index in 0..view.len() {
             let name = view.name(index).map(|name| name as usize);
             let on_presence = name.map_or(&[][..], |name| &self.on_presence[name]);
-            on_presence.iter().for_each(|rule| candidates.add(*rule));
+            candidates.add(on_presence);
             let of_field = name.and_then(|name| self.of_field[name].as_ref());
             // What occurs in a piece of the message has been found in the message.
             let of_any_field = self.of_any_field.as_ref().filter(|_| !view.is_piece(index));
             for haystack in of_field.into_iter().chain(of_any_field) {
                 for found in haystack.automaton.find_overlapping_iter(view.folded(index)) {
-                    let rules = &haystack.rules[found.pattern().as_usize()];
-                    rules.iter().for_each(|rule| candidates.add(*rule));
+                    candidates.add(&haystack.rules[found.pattern().as_usize()]);
                 }
             }
         }
@@ -88,13 +87,11 @@ impl Haystack {
         let mut texts: Vec<String> = Vec::new();
         let mut rules: Vec<Vec<u32>> = Vec::new();
         for (text, rule) in needles {
-            match rules.last_mut().filter(|_| texts.last() == Some(&text)) {
-                Some(rules) => rules.push(rule),
-                None => {
-                    texts.push(text);
-                    rules.push(vec![rule]);
-                }
+            if texts.last() != Some(&text) {
+                texts.push(text);
+                rules.push(Vec::new());
             }
+            rules.last_mut().expect("one was just pushed").push(rule);
         }
         let bytes: usize = texts.iter().map(String::len).sum();
         let kind =
@@ -112,8 +109,10 @@ impl Haystack {
 struct Candidates(Vec<u64>);
 
 impl Candidates {
-    fn add(&mut self, rule: u32) {
-        self.0[rule as usize / 64] |= 1 << (rule % 64);
+    fn add(&mut self, rules: &[u32]) {
+        for rule in rules {
+            self.0[*rule as usize / 64] |= 1 << (rule % 64);
+        }
     }
 
     fn into_rising(self) -> impl Iterator<Item = u32> {

@@ -1,6 +1,9 @@
 //! What a condition can't hold without: texts of which one must occur, in folded case, before it is worth a look.
 
-use regex_syntax::hir::{Class, Hir, HirKind, Literal};
+use regex_syntax::{
+    ParserBuilder,
+    hir::{Class, Hir, HirKind, Literal},
+};
 
 use super::{
     condition::{Condition, Test},
@@ -53,11 +56,23 @@ impl Needle {
     }
 }
 
+/// Words of every second log line.
+const COMMON: [&str; 31] = [
+    "400", "attempt", "blocked", "config", "connect", "copy", "delete", "denied", "detected", "error",
+    "fail", "failed", "failure", "found", "from", "http://", "https://", "invalid", "message", "php",
+    "possible", "refused", "removed", "request", "security", "service", "session", "stopped", "system",
+    "unknown", "user",
+];
+
+/// Returns how seldom a text occurs, by a rough measure: beyond eight bytes none gets rarer in practice.
+fn rarity(text: &str) -> usize {
+    if COMMON.contains(&text.trim()) { 2 } else { text.len().min(8) }
+}
+
 fn selectivity(needles: &[Needle]) -> (usize, bool, usize) {
-    let shortest = needles.iter().map(|needle| needle.text.len()).min().unwrap_or_default();
+    let rarity = needles.iter().map(|needle| rarity(&needle.text)).min().unwrap_or_default();
     let is_of_a_field = needles.iter().all(|needle| needle.field.is_some());
-    // Beyond eight bytes a needle gets no rarer in practice; then fewer of them are better.
-    (shortest.min(8), is_of_a_field, NEEDLES_MAX.saturating_sub(needles.len()))
+    (rarity, is_of_a_field, NEEDLES_MAX.saturating_sub(needles.len()))
 }
 
 fn test_texts(test: &Test) -> Option<Vec<String>> {
@@ -74,7 +89,8 @@ fn test_texts(test: &Test) -> Option<Vec<String>> {
 /// Returns folded texts of which one must occur in whatever the expression finds.
 fn regex_texts(pattern: &str) -> Option<Vec<String>> {
     // Flags that the rule gives besides can only widen letters to both cases, which folding undoes.
-    let hir = regex_syntax::Parser::new().parse(pattern).ok()?;
+    let parse = |unicode| ParserBuilder::new().utf8(false).unicode(unicode).build().parse(pattern).ok();
+    let hir = if pattern.is_ascii() { parse(false).or_else(|| parse(true))? } else { parse(true)? };
     required(&hir)
 }
 
@@ -97,15 +113,14 @@ fn required(hir: &Hir) -> Option<Vec<String>> {
             let mut best = None;
             let mut run = vec![String::new()];
             for part in parts {
-                match all_texts(part).and_then(|texts| joined(&run, &texts)) {
-                    Some(longer) => run = longer,
-                    None => {
-                        let repeated = first_of_repetition(part).and_then(|texts| joined(&run, &texts));
-                        best = rarer(best, shortest_forms(repeated.unwrap_or(run)));
-                        best = rarer(best, required(part));
-                        run = vec![String::new()];
-                    }
+                if let Some(longer) = all_texts(part).and_then(|texts| joined(&run, &texts)) {
+                    run = longer;
+                    continue;
                 }
+                let repeated = first_of_repetition(part).and_then(|texts| joined(&run, &texts));
+                best = rarer(best, shortest_forms(repeated.unwrap_or(run)));
+                best = rarer(best, required(part));
+                run = vec![String::new()];
             }
             rarer(best, shortest_forms(run))
         }
@@ -164,19 +179,25 @@ fn shortest_forms(mut texts: Vec<String>) -> Option<Vec<String>> {
 }
 
 fn rarer(one: Option<Vec<String>>, other: Option<Vec<String>>) -> Option<Vec<String>> {
-    let rarity = |texts: &Vec<String>| {
-        let shortest = texts.iter().map(String::len).min().unwrap_or_default();
-        (shortest.min(8), 32_usize.saturating_sub(texts.len()))
-    };
-    one.into_iter().chain(other).max_by_key(rarity)
+    one.into_iter().chain(other).max_by_key(|texts| {
+        let rarity = texts.iter().map(|text| rarity(text)).min().unwrap_or_default();
+        (rarity, NEEDLES_MAX.saturating_sub(texts.len()))
+    })
 }
 
 /// Returns the members of a small class in folded case, each once: `[Kk]`, and the Kelvin sign, are one.
 fn few_chars(class: &Class) -> Option<Vec<String>> {
-    const MEMBERS_MAX: usize = 8;
-    let Class::Unicode(class) = class else { return None };
-    let members = class.iter().flat_map(|range| range.start()..=range.end()).map(fold_char);
-    let mut members: Vec<char> = members.take(MEMBERS_MAX + 1).collect();
+    const MEMBERS_MAX: usize = 10;
+    let mut members: Vec<char> = match class {
+        Class::Unicode(class) => {
+            let members = class.iter().flat_map(|range| range.start()..=range.end());
+            members.map(fold_char).take(MEMBERS_MAX + 1).collect()
+        }
+        Class::Bytes(class) => {
+            let members = class.iter().flat_map(|range| range.start()..=range.end());
+            members.map(|byte| fold_char(byte.into())).take(MEMBERS_MAX + 1).collect()
+        }
+    };
     if members.len() > MEMBERS_MAX || !members.iter().all(char::is_ascii) {
         return None;
     }

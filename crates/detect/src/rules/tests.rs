@@ -21,7 +21,8 @@ fn text(text: &str) -> Value<'_> {
 }
 
 fn rule_yaml(detection: &str) -> String {
-    let indented: String = detection.trim_matches('\n').lines().map(|line| format!("  {line}\n")).collect();
+    let indented: Vec<_> = detection.trim_matches('\n').lines().map(|line| format!("  {line}\n")).collect();
+    let indented = indented.concat();
     format!("title: T\nid: r1\nlogsource:\n  category: any\ndetection:\n{indented}level: high\n")
 }
 

@@ -39,7 +39,9 @@ fn every_built_in_rule_finds_its_examples_and_none_of_its_near_misses() {
         if rule.examples.hits.is_empty() || rule.examples.misses.is_empty() {
             faults.push(format!("{}: a hit and a near miss are needed", rule.title));
         }
-        for (example, expected) in hits.chain(misses).filter(|(example, expected)| finds(example) != *expected) {
+        for (example, expected) in
+            hits.chain(misses).filter(|(example, expected)| finds(example) != *expected)
+        {
             faults.push(format!("{}: {} {example}", rule.title, if expected { "misses" } else { "finds" }));
         }
     }
@@ -49,7 +51,8 @@ fn every_built_in_rule_finds_its_examples_and_none_of_its_near_misses() {
 #[test]
 fn no_built_in_rule_is_looked_at_without_a_needle() {
     let rules = RuleSet::built_in();
-    let without = rules.iter().zip(&rules.conditions).filter(|(_, condition)| needle::needles(condition).is_none());
+    let without =
+        rules.iter().zip(&rules.conditions).filter(|(_, condition)| needle::needles(condition).is_none());
     let titles: Vec<_> = without.map(|(rule, _)| &rule.title).collect();
     assert!(titles.is_empty(), "give these rules a text that they can't do without: {titles:#?}");
 }

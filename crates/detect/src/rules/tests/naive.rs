@@ -149,7 +149,8 @@ fn any_item() -> impl Strategy<Value = String> {
     ];
     let texts = prop::collection::vec("[abAB Ä1*?]{1,4}", 1..3);
     let listed = |texts: Vec<String>| -> String {
-        texts.into_iter().map(|text| format!("\n      - '{text}'")).collect()
+        let lines: Vec<_> = texts.into_iter().map(|text| format!("\n      - '{text}'")).collect();
+        lines.concat()
     };
     prop_oneof![
         8 => ("[fgh]", modifiers, texts).prop_map(move |(name, modifiers, texts)| {
@@ -170,10 +171,11 @@ fn any_selection() -> impl Strategy<Value = String> {
         // A selection is a map: the same key twice is not valid YAML.
         items.sort();
         items.dedup_by_key(|item| item.split(':').next().unwrap_or_default().to_owned());
-        items.into_iter().map(|item| format!("  {item}\n")).collect::<String>()
+        items.into_iter().map(|item| format!("  {item}\n")).collect::<Vec<_>>().concat()
     });
-    let keywords = prop::collection::vec("[abAB1*]{1,3}", 1..3)
-        .prop_map(|words| words.into_iter().map(|word| format!("  - '{word}'\n")).collect::<String>());
+    let keywords = prop::collection::vec("[abAB1*]{1,3}", 1..3).prop_map(|words| {
+        words.into_iter().map(|word| format!("  - '{word}'\n")).collect::<Vec<_>>().concat()
+    });
     prop_oneof![4 => selection, 1 => keywords]
 }
 
