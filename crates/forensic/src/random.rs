@@ -21,6 +21,7 @@ impl Random {
     }
 
     /// Returns a number from 0 (included) to 1 (excluded).
+    #[cfg(any(test, feature = "autoencoder"))]
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }

@@ -32,6 +32,10 @@ fn workbook(sheets: &[(&str, String)]) -> Vec<u8> {
         .unwrap();
     }
     part(
+        "_rels/.rels",
+        r#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>"#,
+    );
+    part(
         "xl/workbook.xml",
         &format!(
             r#"<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets>{listed}</sheets></workbook>"#
@@ -114,6 +118,32 @@ fn a_sheet_can_be_chosen_and_an_empty_one_is_passed_over() {
         panic!("there is no such sheet")
     };
     assert_eq!(sheets, ["Empty", "First", "Second"]);
+}
+
+/// Made with xlwt: 24 rows of a time, a number and a word.
+const XLS: &[u8] = include_bytes!("data/flows.xls");
+
+#[test]
+fn the_old_format_is_read_too() {
+    let options = ScanOptions { threshold: Some(0.0), ..statistical() };
+    let report = scan_with(XLS, &options, &Limits::default()).unwrap().report;
+    let kinds: Vec<ColumnKind> = report.columns.iter().map(|column| column.kind).collect();
+    use ColumnKind::{Nominal, Numeric, Timestamp};
+    assert_eq!(kinds, [Timestamp, Numeric, Nominal]);
+    let second = report.threats.iter().find(|threat| threat.row == 2).unwrap();
+    assert_eq!(second.record["when"], "2026-01-01T01:00:00.000Z");
+    assert_eq!(second.record["user"], "ben");
+}
+
+#[test]
+fn cells_in_far_corners_are_not_given_the_room_between() {
+    // The number in the third row, moved to the last cell there can be.
+    let mut far = XLS.to_vec();
+    let record = [0x7E, 0x02, 10, 0, 2, 0, 1, 0];
+    let place =
+        far.windows(record.len()).position(|bytes| bytes == record).expect("the third row has a number");
+    far[place + 4..place + 8].copy_from_slice(&[0xFF; 4]);
+    assert!(matches!(scan_bytes(&far), Err(ScanError::TooLarge { .. })));
 }
 
 #[test]
