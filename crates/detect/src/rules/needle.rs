@@ -99,11 +99,16 @@ const TEXTS_MAX: usize = 64;
 
 /// Returns texts of which one must occur in whatever the expression finds.
 fn required(hir: &Hir) -> Option<Vec<String>> {
-    if let Some(texts) = all_texts(hir) {
-        return shortest_forms(texts);
+    match all_texts(hir) {
+        Some(texts) => shortest_forms(texts),
+        None => required_of_many(hir),
     }
+}
+
+/// The same for an expression that can find too many texts to count.
+fn required_of_many(hir: &Hir) -> Option<Vec<String>> {
     match hir.kind() {
-        HirKind::Capture(capture) => required(&capture.sub),
+        HirKind::Capture(capture) => required_of_many(&capture.sub),
         HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
         HirKind::Alternation(branches) => {
             let all: Option<Vec<_>> = branches.iter().map(required).collect();
@@ -113,13 +118,14 @@ fn required(hir: &Hir) -> Option<Vec<String>> {
             let mut best = None;
             let mut run = vec![String::new()];
             for part in parts {
-                if let Some(longer) = all_texts(part).and_then(|texts| joined(&run, &texts)) {
+                let texts = all_texts(part);
+                if let Some(longer) = texts.as_ref().and_then(|texts| joined(&run, texts)) {
                     run = longer;
                     continue;
                 }
                 let repeated = first_of_repetition(part).and_then(|texts| joined(&run, &texts));
                 best = rarer(best, shortest_forms(repeated.unwrap_or(run)));
-                best = rarer(best, required(part));
+                best = rarer(best, texts.map_or_else(|| required_of_many(part), shortest_forms));
                 run = vec![String::new()];
             }
             rarer(best, shortest_forms(run))
