@@ -59,7 +59,8 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
 fn open_store(location: &StoreLocation) -> anyhow::Result<Arc<dyn Store>> {
     match location {
         StoreLocation::Sqlite(path) => {
-            let store = SqliteStore::open(path).with_context(|| format!("cannot open the store {}", path.display()))?;
+            let store = SqliteStore::open(path)
+                .with_context(|| format!("cannot open the store {}", path.display()))?;
             Ok(Arc::new(store))
         }
     }
@@ -70,7 +71,9 @@ fn open_store(location: &StoreLocation) -> anyhow::Result<Arc<dyn Store>> {
 fn make_spool(data: &Path) -> anyhow::Result<PathBuf> {
     let spool = data.join("uploads");
     std::fs::create_dir_all(&spool).with_context(|| format!("cannot make the folder {}", spool.display()))?;
-    for left in std::fs::read_dir(&spool).with_context(|| format!("cannot read the folder {}", spool.display()))? {
+    for left in
+        std::fs::read_dir(&spool).with_context(|| format!("cannot read the folder {}", spool.display()))?
+    {
         let path = left?.path();
         std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
     }

@@ -151,7 +151,9 @@ impl Layers {
                 DeValue::Table(inner) => self.add_table(path, text, &format!("{name}."), inner),
                 DeValue::String(string) => self.add(name, string.to_string(), origin),
                 DeValue::Integer(integer) => self.add(name, integer.to_string(), origin),
-                other => self.faults.push(format!("{origin}: must be a string or a whole number, not {}", other.type_str())),
+                other => self
+                    .faults
+                    .push(format!("{origin}: must be a string or a whole number, not {}", other.type_str())),
             }
         }
     }
@@ -159,7 +161,11 @@ impl Layers {
     fn add_environment(&mut self, environment: impl Iterator<Item = (String, String)>) {
         for (variable, text) in environment {
             if let Some(name) = variable.strip_prefix(ENVIRONMENT_PREFIX) {
-                self.add(name.to_ascii_lowercase().replace("__", "."), text, format!("environment {variable}"));
+                self.add(
+                    name.to_ascii_lowercase().replace("__", "."),
+                    text,
+                    format!("environment {variable}"),
+                );
             }
         }
     }
@@ -184,14 +190,19 @@ impl Layers {
         let config = Config {
             mode,
             listen: self.take("listen", SocketAddr::from(([127, 0, 0, 1], 8000)), |text| address(mode, text)),
-            store: self.take("store", StoreLocation::Sqlite(data.join("sentinelflow.sqlite3")), store_location),
+            store: self.take(
+                "store",
+                StoreLocation::Sqlite(data.join("sentinelflow.sqlite3")),
+                store_location,
+            ),
             data,
             log: LogSettings {
                 filter: self.take("log.filter", "info".to_owned(), log_filter),
                 format: self.take("log.format", LogFormat::Text, log_format),
             },
             max_connections: self.take("http.max_connections", 10_000, |text| whole(text, 1, 1_000_000)),
-            max_upload_bytes: self.take("scan.max_upload_mib", 1024, |text| whole(text, 1, 1 << 20)) as u64 * (1 << 20),
+            max_upload_bytes: self.take("scan.max_upload_mib", 1024, |text| whole(text, 1, 1 << 20)) as u64
+                * (1 << 20),
             scans_at_once: self.take("scan.at_once", 2, |text| whole(text, 1, 64)),
         };
         if self.faults.is_empty() { Ok(config) } else { Err(ConfigFaults(self.faults)) }
@@ -226,7 +237,9 @@ fn store_location(text: &str) -> Result<StoreLocation, String> {
             Ok(StoreLocation::Sqlite(path.strip_prefix("//").unwrap_or(path).into()))
         }
         // The rest of such an address may hold a password, so it isn't repeated.
-        Some(("mongodb" | "mongodb+srv", _)) => Err("MongoDB is not supported yet; use sqlite:PATH".to_owned()),
+        Some(("mongodb" | "mongodb+srv", _)) => {
+            Err("MongoDB is not supported yet; use sqlite:PATH".to_owned())
+        }
         _ => Err("must be sqlite:PATH".to_owned()),
     }
 }
@@ -253,7 +266,12 @@ fn whole(text: &str, least: usize, most: usize) -> Result<usize, String> {
 mod tests {
     use super::*;
 
-    fn read(mode: Mode, file: &str, environment: &[(&str, &str)], flags: Flags) -> Result<Config, Vec<String>> {
+    fn read(
+        mode: Mode,
+        file: &str,
+        environment: &[(&str, &str)],
+        flags: Flags,
+    ) -> Result<Config, Vec<String>> {
         let file = (!file.is_empty()).then(|| ("s.toml".to_owned(), Ok(file.to_owned())));
         let environment = environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
         Config::from_layers(mode, file, environment, flags).map_err(|faults| faults.0)
@@ -280,7 +298,8 @@ mod tests {
     #[test]
     fn all_faults_are_told_at_once_with_their_place() {
         let file = "listen = 'nowhere'\n\ncolour = 'red'\n[scan]\nat_once = 0\nmax_upload_mib = true";
-        let environment = [("SENTINELFLOW_STORE", "mongodb://user:secret@host"), ("SENTINELFLOW_LOG__FORMAT", "xml")];
+        let environment =
+            [("SENTINELFLOW_STORE", "mongodb://user:secret@host"), ("SENTINELFLOW_LOG__FORMAT", "xml")];
         let faults = read(Mode::Serve, file, &environment, vec![]).unwrap_err();
         let expected = [
             "s.toml line 1: listen:",
@@ -305,10 +324,18 @@ mod tests {
 
     #[test]
     fn dev_refuses_to_listen_beyond_loopback() {
-        for (text, is_loopback) in
-            [("127.0.0.1:1", true), ("[::1]:1", true), ("localhost:1", true), ("0.0.0.0:1", false), ("10.0.0.1:1", false)]
-        {
-            assert_eq!(read(Mode::Dev, "", &[], vec![("listen", text.into())]).is_ok(), is_loopback, "{text}");
+        for (text, is_loopback) in [
+            ("127.0.0.1:1", true),
+            ("[::1]:1", true),
+            ("localhost:1", true),
+            ("0.0.0.0:1", false),
+            ("10.0.0.1:1", false),
+        ] {
+            assert_eq!(
+                read(Mode::Dev, "", &[], vec![("listen", text.into())]).is_ok(),
+                is_loopback,
+                "{text}"
+            );
             assert!(read(Mode::Serve, "", &[], vec![("listen", text.into())]).is_ok(), "{text}");
         }
     }

@@ -99,7 +99,9 @@ impl Credentials {
 
     /// Returns the Argon2id hash of a password, with a salt of its own.
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, CredentialsError> {
-        let hashed = self.at_a_desk(move || Argon2::default().hash_password(password.0.as_bytes()).map(|hash| hash.to_string()));
+        let hashed = self.at_a_desk(move || {
+            Argon2::default().hash_password(password.0.as_bytes()).map(|hash| hash.to_string())
+        });
         hashed.await?.map(PasswordHash::new).map_err(|error| CredentialsError::Hashing(error.to_string()))
     }
 
@@ -150,7 +152,10 @@ impl Credentials {
     }
 
     /// Runs a slow computation on a blocking thread, once a desk is free.
-    async fn at_a_desk<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, CredentialsError> {
+    async fn at_a_desk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, CredentialsError> {
         let desk = Arc::clone(&self.desks).acquire_owned().await.expect("the desks are never closed");
         let done = tokio::task::spawn_blocking(move || {
             let result = work();

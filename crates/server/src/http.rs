@@ -66,10 +66,12 @@ async fn envelope(State(app): State<App>, request: Request, next: Next) -> Respo
 /// Returns the caller's own id for the request, or a new one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     static REQUESTS: AtomicU64 = AtomicU64::new(0);
-    let is_usable = |id: &&HeaderValue| (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
+    let is_usable =
+        |id: &&HeaderValue| (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
     headers.get(REQUEST_ID).filter(is_usable).cloned().unwrap_or_else(|| {
         let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
-        HeaderValue::from_str(&format!("{:08x}-{number:x}", std::process::id())).expect("hex digits are a header")
+        HeaderValue::from_str(&format!("{:08x}-{number:x}", std::process::id()))
+            .expect("hex digits are a header")
     })
 }
 
@@ -81,7 +83,11 @@ fn refuse_strangers(request: &Request) -> Result<(), ApiError> {
     }
     let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
     let is_own = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://")) == Some(host);
-    if is_own { Ok(()) } else { Err(ApiError::forbidden("dev answers only requests from its own pages; this Origin is another.")) }
+    if is_own {
+        Ok(())
+    } else {
+        Err(ApiError::forbidden("dev answers only requests from its own pages; this Origin is another."))
+    }
 }
 
 /// Tells whether a `Host` header names this machine: `localhost`, 127.0.0.0/8 or `[::1]`, with or without a port.
@@ -105,7 +111,8 @@ fn problem_of(response: &mut Response) -> Option<ApiError> {
 }
 
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     error!(panic = message.unwrap_or("unknown"), "A request panicked");
     ApiError::panicked().into_response()
 }
@@ -119,7 +126,15 @@ mod tests {
         for host in ["localhost", "LOCALHOST:8000", "127.0.0.1:8000", "127.1.2.3", "[::1]", "[::1]:8000"] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["", "example.org", "localhost.example.org", "127.0.0.1.example.org", "10.0.0.1:8000", "[::2]", "0.0.0.0"] {
+        for host in [
+            "",
+            "example.org",
+            "localhost.example.org",
+            "127.0.0.1.example.org",
+            "10.0.0.1:8000",
+            "[::2]",
+            "0.0.0.0",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

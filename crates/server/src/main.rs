@@ -1,5 +1,7 @@
 //! The binary: reads the command line, runs one command, turns its end into an exit code.
 
+#![expect(unreachable_pub, reason = "a binary has no outside: pub means beyond the file")]
+
 mod config;
 mod telemetry;
 

@@ -17,26 +17,39 @@ struct Room {
     unspoken: &'static [(&'static str, &'static str)],
 }
 
-const ASYNC_AND_NETWORK: [&str; 8] = ["tokio", "axum", "hyper", "reqwest", "rusqlite", "mongodb", "tower", "async-std"];
+const ASYNC_AND_NETWORK: [&str; 8] =
+    ["tokio", "axum", "hyper", "reqwest", "rusqlite", "mongodb", "tower", "async-std"];
 
 const HOUSE: [Room; 5] = [
     Room {
         name: "domain",
         sees: &[],
         never: &ASYNC_AND_NETWORK,
-        unspoken: &[("std::fs", "domain does no I/O"), ("std::net", "domain does no I/O"), ("Gemini", "domain names no provider")],
+        unspoken: &[
+            ("std::fs", "domain does no I/O"),
+            ("std::net", "domain does no I/O"),
+            ("Gemini", "domain names no provider"),
+        ],
     },
     Room {
         name: "detect",
         sees: &["domain"],
         never: &ASYNC_AND_NETWORK,
-        unspoken: &[("async fn", "judging is pure"), ("std::net::Tcp", "judging has no network"), ("SystemTime", "judging has no clock")],
+        unspoken: &[
+            ("async fn", "judging is pure"),
+            ("std::net::Tcp", "judging has no network"),
+            ("SystemTime", "judging has no clock"),
+        ],
     },
     Room {
         name: "forensic",
         sees: &["domain"],
         never: &ASYNC_AND_NETWORK,
-        unspoken: &[("async fn", "scanning is pure"), ("std::net::Tcp", "scanning has no network"), ("SystemTime", "scanning has no clock")],
+        unspoken: &[
+            ("async fn", "scanning is pure"),
+            ("std::net::Tcp", "scanning has no network"),
+            ("SystemTime", "scanning has no clock"),
+        ],
     },
     Room {
         name: "store",
@@ -90,19 +103,28 @@ fn sources(room: &Room) -> Vec<(PathBuf, String)> {
 fn every_crate_is_on_the_plan() {
     let workspace = manifest(&root().join("Cargo.toml"));
     let members = workspace["workspace"]["members"].as_array().unwrap();
-    let members: BTreeSet<&str> = members.iter().filter_map(|member| member.as_str()?.strip_prefix("crates/")).collect();
+    let members: BTreeSet<&str> =
+        members.iter().filter_map(|member| member.as_str()?.strip_prefix("crates/")).collect();
     let planned: BTreeSet<&str> = HOUSE.iter().map(|room| room.name).collect();
-    assert_eq!(members, planned, "a crate was added or removed: put it on the plan above and into docs/ARCHITECTURE.md");
+    assert_eq!(
+        members, planned,
+        "a crate was added or removed: put it on the plan above and into docs/ARCHITECTURE.md"
+    );
 }
 
 #[test]
 fn arrows_point_down() {
     for room in &HOUSE {
-        let allowed: BTreeSet<String> = room.sees.iter().map(|below| format!("sentinelflow-{below}")).collect();
+        let allowed: BTreeSet<String> =
+            room.sees.iter().map(|below| format!("sentinelflow-{below}")).collect();
         let rooms: Vec<String> =
             dependencies(room).into_iter().filter(|name| name.starts_with("sentinelflow-")).collect();
         for seen in &rooms {
-            assert!(allowed.contains(seen), "{} must not see {seen}: rooms of one floor share only words of domain", room.name);
+            assert!(
+                allowed.contains(seen),
+                "{} must not see {seen}: rooms of one floor share only words of domain",
+                room.name
+            );
         }
     }
 }
@@ -133,7 +155,11 @@ fn only_boot_names_a_store() {
     let server = HOUSE.iter().find(|room| room.name == "server").unwrap();
     for (path, code) in sources(server) {
         let is_boot = path.ends_with("boot.rs");
-        assert!(is_boot || !code.contains("SqliteStore"), "{} names a store; only boot.rs may", path.display());
+        assert!(
+            is_boot || !code.contains("SqliteStore"),
+            "{} names a store; only boot.rs may",
+            path.display()
+        );
     }
 }
 
@@ -143,5 +169,8 @@ fn the_toolchain_is_pinned_where_the_manifest_says() {
     let workspace = manifest(&root().join("Cargo.toml"));
     let channel = toolchain["toolchain"]["channel"].as_str().unwrap();
     let rust_version = workspace["workspace"]["package"]["rust-version"].as_str().unwrap();
-    assert!(channel.starts_with(rust_version), "rust-toolchain.toml says {channel}, Cargo.toml {rust_version}");
+    assert!(
+        channel.starts_with(rust_version),
+        "rust-toolchain.toml says {channel}, Cargo.toml {rust_version}"
+    );
 }

@@ -63,7 +63,10 @@ fn fraction(text: &str) -> Result<f64, String> {
 
 /// Scans every file; one that can't be scanned is told and costs only itself.
 pub fn run(args: &ScanArgs) -> anyhow::Result<()> {
-    anyhow::ensure!(args.scores.is_none() || args.files.len() == 1, "--scores takes the scores of one file only");
+    anyhow::ensure!(
+        args.scores.is_none() || args.files.len() == 1,
+        "--scores takes the scores of one file only"
+    );
     let mut failed = 0;
     for file in &args.files {
         if let Err(error) = scan_one(file, args) {
@@ -142,7 +145,7 @@ fn as_text(file: &Path, report: &ScanReport) -> String {
         return text;
     }
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["row", "score", "because"]);
     for threat in &report.threats {
         table.add_row([threat.row.to_string(), format!("{:.6}", threat.score), because(threat)]);
@@ -219,7 +222,8 @@ struct Bar(ProgressBar);
 
 impl Bar {
     fn new(file: &Path) -> Self {
-        let style = ProgressStyle::with_template("{prefix} {bar:30} {percent:>3} % {msg}").expect("a valid template");
+        let style =
+            ProgressStyle::with_template("{prefix} {bar:30} {percent:>3} % {msg}").expect("a valid template");
         let bar = ProgressBar::new(1000).with_style(style).with_prefix(file.display().to_string());
         Self(bar)
     }

@@ -39,14 +39,16 @@ pub fn run(mode: Mode, args: ServerArgs) -> anyhow::Result<()> {
         .collect();
     let config = Config::read(mode, args.config.as_deref(), flags)?;
     telemetry::start(&config.log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     runtime.block_on(serve(config))
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     let app = boot(&config).await?;
-    let listener =
-        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
     announce(&config, &listener, app.triage.engine.rule_count())?;
     http::serve(listener, http::router(&app), config.max_connections, told_to_stop()?).await;
     info!("Stopped; everything acknowledged is stored");

@@ -29,7 +29,12 @@ pub fn routes() -> OpenApiRouter<App> {
 #[expect(dead_code, reason = "describes the body; `FromJson` reads it")]
 struct SignupShape {
     /// Letters, digits, `.`, `_`, `-`, the first a letter or a digit; unique without regard to case.
-    #[schema(min_length = 3, max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$", example = "corp_admin")]
+    #[schema(
+        min_length = 3,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$",
+        example = "corp_admin"
+    )]
     username: String,
     /// 6 to 1024 bytes of UTF-8.
     #[schema(min_length = 6, max_length = 256, example = "s3cure")]
@@ -113,7 +118,12 @@ async fn sign_up(
 #[schema(as = UserUpdate)]
 #[expect(dead_code, reason = "describes the body; `FromJson` reads it")]
 struct UpdateShape {
-    #[schema(min_length = 3, max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$", example = "admin_v2")]
+    #[schema(
+        min_length = 3,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$",
+        example = "admin_v2"
+    )]
     new_username: Option<String>,
     /// `Free`, `Pro` or `Enterprise`, in any case.
     #[schema(example = "Pro")]
@@ -135,7 +145,8 @@ impl FromJson for Update {
             plan: object.optional("new_plan").map(|Planned(plan)| plan),
             password: object.optional("new_password"),
         };
-        let changes_something = update.username.is_some() || update.plan.is_some() || update.password.is_some();
+        let changes_something =
+            update.username.is_some() || update.plan.is_some() || update.password.is_some();
         if !changes_something && object.is_faultless() {
             object.fault("", "changes nothing: give new_username, new_plan or new_password");
         }

@@ -1,9 +1,10 @@
 //! Files: uploaded, scanned for the rows that don't belong, and remembered.
+#![expect(unused_qualifications, reason = "the macro that describes a call writes them")]
 
 use axum::{
     Json,
-    extract::{FromRequest as _, Multipart, OriginalUri, Request, State, multipart::Field},
-    http::{HeaderMap, StatusCode},
+    extract::{FromRequest as _, Multipart, Request, State, multipart::Field},
+    http::{HeaderMap, StatusCode, Uri},
 };
 use sentinelflow_domain::{
     scan::{Anomaly, ColumnProfile, EngineChoice, ScanOptions},
@@ -77,14 +78,18 @@ impl Upload {
             ApiError::client(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
-                format!("The body must be a form with a file (Content-Type: multipart/form-data): {rejection}."),
+                format!(
+                    "The body must be a form with a file (Content-Type: multipart/form-data): {rejection}."
+                ),
             )
         })?;
         let mut file = None;
         let mut bytes_left = app.max_upload_bytes;
         while let Some(field) = in_time(form.next_field()).await? {
             match field.name().unwrap_or("").to_owned().as_str() {
-                "file" if file.is_some() => return Err(ApiError::malformed("The form holds more than one file.")),
+                "file" if file.is_some() => {
+                    return Err(ApiError::malformed("The form holds more than one file."));
+                }
                 "file" => {
                     let filename = printable(field.file_name().unwrap_or("upload"));
                     file = Some((spool(field, app, &mut bytes_left).await?, filename));
@@ -102,7 +107,8 @@ async fn in_time<T>(
     piece: impl Future<Output = Result<T, axum::extract::multipart::MultipartError>>,
 ) -> Result<T, ApiError> {
     match tokio::time::timeout(PIECE_DEADLINE, piece).await {
-        Ok(read) => read.map_err(|error| ApiError::malformed(format!("The form can't be read: {}.", error.body_text()))),
+        Ok(read) => read
+            .map_err(|error| ApiError::malformed(format!("The form can't be read: {}.", error.body_text()))),
         Err(_) => Err(ApiError::client(StatusCode::REQUEST_TIMEOUT, "timeout", "The upload stalled.")),
     }
 }
@@ -128,7 +134,9 @@ async fn text(mut field: Field<'_>) -> Result<String, ApiError> {
     let mut bytes = Vec::new();
     while let Some(piece) = in_time(field.chunk()).await? {
         if bytes.len() + piece.len() > FORM_TEXT_MAX_BYTES {
-            return Err(ApiError::malformed(format!("A form field is longer than {FORM_TEXT_MAX_BYTES} bytes.")));
+            return Err(ApiError::malformed(format!(
+                "A form field is longer than {FORM_TEXT_MAX_BYTES} bytes."
+            )));
         }
         bytes.extend_from_slice(&piece);
     }
@@ -328,7 +336,7 @@ struct HistoryQuery {
 async fn history(
     State(app): State<App>,
     Caller(tenant): Caller,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<SummaryShape>>), ApiError> {
     let mut query = Query::of(&uri);
     let limit = query.take("limit", within(1, 500)).unwrap_or(50);

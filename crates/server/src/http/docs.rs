@@ -58,7 +58,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// Returns `/openapi.json`, `/docs`, and `/`, which leads there until there is a dashboard.
 pub fn pages(openapi: utoipa::openapi::OpenApi) -> Router<App> {
-    let swagger = SwaggerUi::new("/docs").config(Config::default().validator_url("none")).url("/openapi.json", openapi);
+    let swagger =
+        SwaggerUi::new("/docs").config(Config::default().validator_url("none")).url("/openapi.json", openapi);
     Router::new().merge(swagger).route("/", get(|| async { Redirect::temporary("/docs/") }))
 }
 

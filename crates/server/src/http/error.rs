@@ -60,14 +60,22 @@ impl ApiError {
     /// A failure of ours: the cause is logged here, once, and the caller gets a constant sentence.
     fn server(cause: &dyn std::error::Error) -> Self {
         error!(error = %Chain(cause), "A request failed inside: {}", Chain(cause));
-        Self::client(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed inside the server; it was logged under this request id.")
+        Self::client(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something failed inside the server; it was logged under this request id.",
+        )
     }
 
     /// A dependency is down; the request was not accepted and may be sent again.
     fn unavailable(cause: &dyn std::error::Error) -> Self {
         error!(error = %Chain(cause), "The store is unavailable: {}", Chain(cause));
-        Self::client(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The store can't answer now; nothing was accepted. Try again.")
-            .with_header(header::RETRY_AFTER, HeaderValue::from_static("2"))
+        Self::client(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "The store can't answer now; nothing was accepted. Try again.",
+        )
+        .with_header(header::RETRY_AFTER, HeaderValue::from_static("2"))
     }
 
     pub fn not_found(detail: &'static str) -> Self {
@@ -87,7 +95,9 @@ impl ApiError {
     }
 
     pub fn unauthenticated() -> Self {
-        let challenge = HeaderValue::from_static("Bearer realm=\"sentinelflow\", Basic realm=\"sentinelflow\", charset=\"UTF-8\"");
+        let challenge = HeaderValue::from_static(
+            "Bearer realm=\"sentinelflow\", Basic realm=\"sentinelflow\", charset=\"UTF-8\"",
+        );
         Self::client(
             StatusCode::UNAUTHORIZED,
             "unauthenticated",
@@ -106,17 +116,29 @@ impl ApiError {
     }
 
     pub fn panicked() -> Self {
-        Self::client(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed inside the server; it was logged under this request id.")
+        Self::client(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something failed inside the server; it was logged under this request id.",
+        )
     }
 
     /// The problem of an answer that the framework made by itself, such as 405.
     pub fn of_status(status: StatusCode) -> Self {
         let (kind, detail) = match status {
-            StatusCode::NOT_FOUND => ("not_found", "There is nothing at this address; /docs lists what there is."),
-            StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "This address does not take this method; see the Allow header."),
+            StatusCode::NOT_FOUND => {
+                ("not_found", "There is nothing at this address; /docs lists what there is.")
+            }
+            StatusCode::METHOD_NOT_ALLOWED => {
+                ("method_not_allowed", "This address does not take this method; see the Allow header.")
+            }
             StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "The request is too large."),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported_media_type", "The body's media type is not supported here."),
-            status if status.is_server_error() => ("internal", "Something failed inside the server; it was logged under this request id."),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                ("unsupported_media_type", "The body's media type is not supported here.")
+            }
+            status if status.is_server_error() => {
+                ("internal", "Something failed inside the server; it was logged under this request id.")
+            }
             _ => ("malformed", "The request can't be understood."),
         };
         Self::client(status, kind, detail)
@@ -208,6 +230,24 @@ impl From<HuntError> for ApiError {
             HuntError::Store(error) => error.into(),
             HuntError::BrokeOff(_) => Self::server(&error),
         }
+    }
+}
+
+impl From<ScanError> for ApiError {
+    fn from(error: ScanError) -> Self {
+        let (status, kind) = match &error {
+            ScanError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            ScanError::NotATable { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not_a_table"),
+            ScanError::TooFewRows { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_few_rows"),
+            ScanError::NothingToLearn { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "nothing_to_learn"),
+            ScanError::NoSuchSheet { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "no_such_sheet"),
+            ScanError::NoSuchColumn { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "no_such_column"),
+            ScanError::EngineUnavailable { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "engine_unavailable"),
+            // Nobody waits for this answer any more.
+            ScanError::Cancelled => (StatusCode::REQUEST_TIMEOUT, "timeout"),
+            ScanError::Unreadable(_) => return Self::server(&error),
+        };
+        Self::client(status, kind, format!("{error}."))
     }
 }
 

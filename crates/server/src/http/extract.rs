@@ -8,8 +8,8 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde::de::{self, Deserializer as _, MapAccess, Visitor};
 use sentinelflow_domain::id::ObjectId;
+use serde::de::{self, Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::{ApiError, Fault};
@@ -46,7 +46,8 @@ impl<T: FromJson, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 fn is_json(request: &Request) -> bool {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let content_type =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = content_type.split(';').next().unwrap_or("").trim();
     essence.eq_ignore_ascii_case("application/json")
         || (essence.len() > 5 && essence.to_ascii_lowercase().ends_with("+json"))
@@ -65,7 +66,9 @@ async fn read_body(request: Request) -> Result<Bytes, ApiError> {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
         Ok(Err(error)) => Err(ApiError::malformed(format!("The body can't be read: {error}."))),
-        Err(_) => Err(ApiError::client(StatusCode::REQUEST_TIMEOUT, "timeout", "The body took too long to arrive.")),
+        Err(_) => {
+            Err(ApiError::client(StatusCode::REQUEST_TIMEOUT, "timeout", "The body took too long to arrive."))
+        }
     }
 }
 
@@ -83,9 +86,10 @@ impl<'b> JsonObject<'b> {
         let mut json = serde_json::Deserializer::from_str(text);
         let members = json.deserialize_map(Members).and_then(|members| json.end().map(|()| members));
         let members = members.map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => {
-                ApiError::invalid(vec![Fault { pointer: String::new(), message: "the body must be a JSON object".into() }])
-            }
+            serde_json::error::Category::Data => ApiError::invalid(vec![Fault {
+                pointer: String::new(),
+                message: "the body must be a JSON object".into(),
+            }]),
             _ => ApiError::malformed(format!("The body is not JSON: {error}.")),
         })?;
         let mut object = Self { members, faults: Vec::new() };
@@ -137,7 +141,10 @@ impl<'b> JsonObject<'b> {
         let raw = self.take(name)?;
         let number = integer_of(raw);
         if number.is_none() {
-            self.fault(name, format!("must be an integer from {} to {}, not {}", i64::MIN, i64::MAX, shown(raw)));
+            self.fault(
+                name,
+                format!("must be an integer from {} to {}, not {}", i64::MIN, i64::MAX, shown(raw)),
+            );
         }
         number
     }
@@ -355,7 +362,10 @@ mod tests {
         let cases = [
             (r#"{"name": "a"}"#, vec![]),
             (r#"{"name": "a", "note": null}"#, vec![]),
-            (r#"{"name": 5, "other": 1}"#, vec!["/name", "must be a string, not 5", "/other", "is not known here"]),
+            (
+                r#"{"name": 5, "other": 1}"#,
+                vec!["/name", "must be a string, not 5", "/other", "is not known here"],
+            ),
             (r#"{"note": {}}"#, vec!["/name", "is required", "/note", "must be a string, not an object"]),
             (r#"{"name": "a", "name": "b"}"#, vec!["/name", "more than once"]),
             (r#"{"name": "\ud800"}"#, vec!["/name", "not valid Unicode"]),

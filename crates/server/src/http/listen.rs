@@ -23,7 +23,12 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stop` is ready, then lets the requests under way finish.
-pub async fn serve(listener: TcpListener, router: Router, max_connections: usize, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    max_connections: usize,
+    stop: impl Future<Output = ()>,
+) {
     let seats = Arc::new(Semaphore::new(max_connections));
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
@@ -35,7 +40,9 @@ pub async fn serve(listener: TcpListener, router: Router, max_connections: usize
         };
         let service = service_fn({
             let router = router.clone();
-            move |request: hyper::Request<Incoming>| router.clone().oneshot(request.map(axum::body::Body::new) as Request)
+            move |request: hyper::Request<Incoming>| {
+                router.clone().oneshot(request.map(axum::body::Body::new) as Request)
+            }
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE);

@@ -1,9 +1,10 @@
 //! Log entries: analysed as they arrive, listed, resolved.
+#![expect(unused_qualifications, reason = "the macro that describes a call writes them")]
 
 use axum::{
     Json,
-    extract::{OriginalUri, Path, State},
-    http::{HeaderMap, HeaderName, HeaderValue},
+    extract::{Path, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri},
 };
 use sentinelflow_domain::{
     analysis::{Analysis, Category, Degraded, Evidence, Judge, Level, Score, Severity},
@@ -13,7 +14,10 @@ use sentinelflow_domain::{
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type, schema::AnyOfBuilder},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -34,7 +38,7 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// One log event. Any other member is kept in `metadata`.
 #[derive(ToSchema)]
-#[schema(as = LogEntry, additional_properties)]
+#[schema(as = LogEntry)]
 #[expect(dead_code, reason = "describes the body; `FromJson` reads it")]
 struct LogEntryShape {
     /// Where the event comes from.
@@ -44,7 +48,10 @@ struct LogEntryShape {
     #[schema(example = 90210)]
     event_id: i64,
     /// `INFO`, `WARNING` or `CRITICAL` in any case; the syslog names `DEBUG`, `NOTICE`, `ERROR`, `ALERT` and `EMERGENCY` are mapped.
-    #[schema(pattern = "^(?i:INFO|WARNING|CRITICAL|DEBUG|NOTICE|ERROR|ALERT|EMERGENCY)$", example = "WARNING")]
+    #[schema(
+        pattern = "^(?i:INFO|WARNING|CRITICAL|DEBUG|NOTICE|ERROR|ALERT|EMERGENCY)$",
+        example = "WARNING"
+    )]
     severity_level: String,
     /// The raw log text: at most 64 KiB of UTF-8.
     #[schema(min_length = 1, max_length = 65536, example = "SQL Injection pattern detected in header")]
@@ -53,18 +60,21 @@ struct LogEntryShape {
     #[schema(value_type = Option<Object>, example = json!({"ip": "45.22.19.11", "path": "/api/v1/users"}))]
     metadata: Option<serde_json::Value>,
     /// When it happened: RFC 3339 with an offset, or seconds or milliseconds since 1970.
-    #[schema(value_type = Option<EventTime>)]
+    #[schema(schema_with = event_time, required = false)]
     timestamp: Option<String>,
 }
 
-#[derive(ToSchema)]
-#[schema(untagged)]
-#[expect(dead_code, reason = "describes the body; `FromJson` reads it")]
-enum EventTime {
-    #[schema(title = "Rfc3339", format = DateTime, example = "2026-01-31T08:00:00Z")]
-    Rfc3339(String),
-    #[schema(title = "Epoch", minimum = -62_135_596_800.0, maximum = 99_999_999_999.0)]
-    Epoch(f64),
+/// RFC 3339 text, an epoch number, or nothing.
+fn event_time() -> Schema {
+    let number = ObjectBuilder::new()
+        .schema_type(Type::Number)
+        .minimum(Some(-62_135_596_800.0))
+        .maximum(Some(99_999_999_999.0));
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .examples(["2026-01-31T08:00:00Z"]);
+    AnyOfBuilder::new().item(text).item(number).item(ObjectBuilder::new().schema_type(Type::Null)).into()
 }
 
 impl FromJson for LogEntry {
@@ -292,7 +302,9 @@ struct LogQuery {
     #[param(max_length = 256)]
     source: Option<String>,
     /// Only this category, such as `sql_injection`.
-    #[param(pattern = "^(none|sql_injection|xss|path_traversal|remote_code_execution|brute_force|auth_failure|scanner|privilege_escalation|malware|policy|other)$")]
+    #[param(
+        pattern = "^(none|sql_injection|xss|path_traversal|remote_code_execution|brute_force|auth_failure|scanner|privilege_escalation|malware|policy|other)$"
+    )]
     category: Option<String>,
     /// A piece of the message, the source or the summary.
     #[param(min_length = 1, max_length = 256)]
@@ -340,7 +352,10 @@ fn severity(text: &str) -> Result<Severity, String> {
 
 fn category(text: &str) -> Result<Category, String> {
     let names = || Category::ALL.map(Category::as_str).join(", ");
-    Category::ALL.into_iter().find(|category| category.as_str() == text).ok_or_else(|| format!("must be one of {}", names()))
+    Category::ALL
+        .into_iter()
+        .find(|category| category.as_str() == text)
+        .ok_or_else(|| format!("must be one of {}", names()))
 }
 
 fn bounded(text: &str, least: usize) -> Result<String, String> {
@@ -355,7 +370,7 @@ fn bounded(text: &str, least: usize) -> Result<String, String> {
 async fn recent(
     State(app): State<App>,
     PathTenant(tenant): PathTenant,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
 ) -> Result<(HeaderMap, Json<Box<RawValue>>), ApiError> {
     let page = app.store.recent(tenant.id, filter(Query::of(&uri))?).await?;
     let logs: Vec<LogShape<'_>> = page.items.iter().map(LogShape::of).collect::<Result<_, _>>()?;
@@ -372,9 +387,10 @@ async fn recent(
 async fn one(
     State(app): State<App>,
     PathTenant(tenant): PathTenant,
-    Path((_, log_id)): Path<(String, String)>,
+    Path(path): Path<(String, String)>,
 ) -> Result<Json<Box<RawValue>>, ApiError> {
     let no_such_log = || ApiError::not_found("This tenant has no log of this id.");
+    let (_, log_id) = path;
     let log_id = log_id.parse().map_err(|_| no_such_log())?;
     let log = app.store.find(tenant.id, log_id).await?.ok_or_else(no_such_log)?;
     Ok(Json(json(&LogShape::of(&log)?)))

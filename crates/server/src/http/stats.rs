@@ -1,9 +1,7 @@
 //! How many events, and how bad, over time.
+#![expect(unused_qualifications, reason = "the macro that describes a call writes them")]
 
-use axum::{
-    Json,
-    extract::{OriginalUri, State},
-};
+use axum::{Json, extract::State, http::Uri};
 use sentinelflow_domain::{
     analysis::{Score, Severity},
     store::MinuteCounts,
@@ -72,7 +70,8 @@ fn window_minutes(text: &str) -> Result<i64, String> {
         Some(b'd') => (text.strip_suffix('d'), 24 * 60),
         _ => (Some(text), 1),
     };
-    let minutes = number.and_then(|number| number.parse::<i64>().ok()).and_then(|number| number.checked_mul(unit));
+    let minutes =
+        number.and_then(|number| number.parse::<i64>().ok()).and_then(|number| number.checked_mul(unit));
     minutes
         .filter(|minutes| (1..=LONGEST_WINDOW_MINUTES).contains(minutes))
         .ok_or_else(|| "must be minutes, or a number with m, h or d, of at most 31 days".to_owned())
@@ -138,7 +137,7 @@ fn risk(highest: Score) -> &'static str {
 async fn stats(
     State(app): State<App>,
     PathTenant(tenant): PathTenant,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
 ) -> Result<Json<Stats>, ApiError> {
     let window = Window::of(Query::of(&uri))?;
     let now = app.clock.now();
@@ -158,13 +157,21 @@ mod tests {
     #[test]
     fn buckets_are_whole_minutes_and_the_last_includes_the_current_one() {
         let now = Timestamp::from_millis(1_000 * 60_000 + 30_000);
-        let at = |minute, events, score| MinuteCounts { minute, events, threats: 0, max_score: Score::saturating(score) };
+        let at = |minute, events, score| MinuteCounts {
+            minute,
+            events,
+            threats: 0,
+            max_score: Score::saturating(score),
+        };
         let minutes = [at(971, 1, 0), at(972, 2, 39), at(973, 4, 40), at(999, 8, 70), at(1_000, 16, 90)];
         let stats = Stats::new(&window("").unwrap(), &minutes, now);
         assert_eq!(stats.labels.len(), 15);
         assert_eq!((stats.labels[0].as_str(), stats.labels[14].as_str()), ("-30m", "-2m"));
         assert_eq!((stats.counts[0], stats.counts[1], stats.counts[14]), (3, 4, 24));
-        assert_eq!((stats.risks[0], stats.risks[1], stats.risks[2], stats.risks[14]), ("Stable", "Elevated", "Stable", "Critical"));
+        assert_eq!(
+            (stats.risks[0], stats.risks[1], stats.risks[2], stats.risks[14]),
+            ("Stable", "Elevated", "Stable", "Critical")
+        );
     }
 
     #[test]
@@ -172,7 +179,14 @@ mod tests {
         for query in ["window=24h&buckets=24", "window=60", "window=7d&buckets=168"] {
             assert!(window(query).is_ok(), "{query}");
         }
-        for query in ["window=30m&buckets=7", "window=0", "window=32d", "window=1y", "buckets=0", "window=9999999999999999h"] {
+        for query in [
+            "window=30m&buckets=7",
+            "window=0",
+            "window=32d",
+            "window=1y",
+            "buckets=0",
+            "window=9999999999999999h",
+        ] {
             assert!(window(query).is_err(), "{query}");
         }
     }

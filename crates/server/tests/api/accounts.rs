@@ -54,7 +54,10 @@ fn an_update_that_changes_nothing_or_asks_for_the_impossible_is_refused() {
         (json!({}), vec![""]),
         (json!({"new_plan": null}), vec![""]),
         (json!({"new_plan": "Gold"}), vec!["/new_plan"]),
-        (json!({"new_username": "a b", "new_password": "x", "nwe_plan": "Pro"}), vec!["/new_username", "/new_password", "/nwe_plan"]),
+        (
+            json!({"new_username": "a b", "new_password": "x", "nwe_plan": "Pro"}),
+            vec!["/new_username", "/new_password", "/nwe_plan"],
+        ),
     ];
     for (change, faults) in cases {
         let answer = server.patch("/security/user/update/admin", &change).assert_problem(422);
@@ -76,7 +79,8 @@ fn a_rename_under_eight_writers_loses_nothing_and_doubles_nothing() {
                     let mut ids = Vec::new();
                     while !done.load(Ordering::Relaxed) {
                         for name in if writer % 2 == 0 { ["before", "after"] } else { ["after", "before"] } {
-                            let answer = server.post(&format!("/security/analyze/{name}"), &reference_entry());
+                            let answer =
+                                server.post(&format!("/security/analyze/{name}"), &reference_entry());
                             match answer.status {
                                 200 => ids.push(answer.text("log_id")),
                                 404 => {}
@@ -89,7 +93,9 @@ fn a_rename_under_eight_writers_loses_nothing_and_doubles_nothing() {
             })
             .collect();
         let rename = |from: &str, to: &str| {
-            server.patch(&format!("/security/user/update/{from}"), &json!({"new_username": to})).assert_status(200);
+            server
+                .patch(&format!("/security/user/update/{from}"), &json!({"new_username": to}))
+                .assert_status(200);
         };
         for _ in 0..10 {
             rename("before", "after");
@@ -102,7 +108,10 @@ fn a_rename_under_eight_writers_loses_nothing_and_doubles_nothing() {
     assert!(acknowledged.len() > 100, "only {} writes happened", acknowledged.len());
     let stored = all_log_ids(&server, "after");
     assert_eq!(stored.len(), stored.iter().collect::<BTreeSet<_>>().len(), "a log is listed twice");
-    assert_eq!(stored.into_iter().collect::<BTreeSet<_>>(), acknowledged.into_iter().collect::<BTreeSet<_>>());
+    assert_eq!(
+        stored.into_iter().collect::<BTreeSet<_>>(),
+        acknowledged.into_iter().collect::<BTreeSet<_>>()
+    );
 }
 
 /// Returns the ids of all logs, page by page.
@@ -126,7 +135,8 @@ fn serve_believes_nobody_without_credentials() {
         assert!(refused.header("www-authenticate").is_some_and(|challenge| challenge.contains("Bearer")));
     }
     let wrong_key = format!("Bearer sf_{}", "A".repeat(43));
-    let wrong = [wrong_key.as_str(), "Bearer", "Bearer x", "Basic YW5hOndyb25nLXB3", "Basic !!", "Digest x", &key];
+    let wrong =
+        [wrong_key.as_str(), "Bearer", "Bearer x", "Basic YW5hOndyb25nLXB3", "Basic !!", "Digest x", &key];
     for authorization in wrong {
         with(&server, "GET", "/security/logs/ana", authorization).assert_problem(401);
     }

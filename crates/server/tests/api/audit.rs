@@ -24,7 +24,9 @@ fn a_scan_finds_the_row_that_does_not_belong_and_says_why() {
     assert_eq!(scan["threats"].as_array().unwrap().len() as u64, scan["threats_detected"].as_u64().unwrap());
 
     let history = server.get("/audit/logs").assert_status(200).body;
-    for member in ["id", "timestamp", "filename", "total_scanned", "threats_detected", "threshold_used", "engine"] {
+    for member in
+        ["id", "timestamp", "filename", "total_scanned", "threats_detected", "threshold_used", "engine"]
+    {
         assert_eq!(history[0][member], scan[member], "{member}");
     }
     assert_eq!(history[0]["status"], "done");
@@ -47,14 +49,19 @@ fn the_same_file_gives_the_same_answer() {
 fn options_are_heard_in_the_query_and_checked() {
     let server = TestServer::dev();
     let table = table();
-    let statistical = server.scan("?engine=statistical&threshold=0&limit=2", "a.csv", table.as_bytes()).assert_status(200).body;
+    let statistical = server
+        .scan("?engine=statistical&threshold=0&limit=2", "a.csv", table.as_bytes())
+        .assert_status(200)
+        .body;
     assert_eq!(statistical["engine"], "statistical");
     assert_eq!(statistical["threshold_used"], 0.0);
     assert_eq!(statistical["threats_detected"], 400);
     assert_eq!(statistical["threats"].as_array().unwrap().len(), 2);
     let ignoring = server.scan("?ignore=bytes", "a.csv", table.as_bytes()).assert_status(200).body;
     assert_eq!(ignoring["columns"][0]["used"], false);
-    let wrong = server.scan("?engine=magic&threshold=2&limit=-1&async=true", "a.csv", table.as_bytes()).assert_problem(422);
+    let wrong = server
+        .scan("?engine=magic&threshold=2&limit=-1&async=true", "a.csv", table.as_bytes())
+        .assert_problem(422);
     assert_eq!(wrong.faults(), ["?engine", "?threshold", "?limit", "?async"]);
     server.scan("?ignore=nothing", "a.csv", table.as_bytes()).assert_problem(422);
 }
@@ -82,7 +89,9 @@ fn files_that_are_no_tables_are_refused_and_leave_nothing() {
 #[test]
 fn a_form_without_a_file_is_told_so() {
     let server = TestServer::dev();
-    server.send("POST", "/audit/scan", &[("content-type", "application/json")], b"{}".to_vec()).assert_problem(415);
+    server
+        .send("POST", "/audit/scan", &[("content-type", "application/json")], b"{}".to_vec())
+        .assert_problem(415);
     let form = [("content-type", "multipart/form-data; boundary=x")];
     server.send("POST", "/audit/scan", &form, b"--x--\r\n".to_vec()).assert_problem(400);
     server.send("POST", "/audit/scan", &form, b"--x\r\nbroken".to_vec()).assert_problem(400);

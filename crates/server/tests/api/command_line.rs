@@ -63,7 +63,8 @@ fn scan_tells_the_anomalies_and_writes_a_score_for_every_row() {
         csv.push_str(&format!("{},{}\n", row * 37 % 101, if row == 150 { 99_999 } else { row * 17 % 89 }));
     }
     std::fs::write(folder.path().join("t.csv"), csv).unwrap();
-    let output = sentinelflow(folder.path(), &["scan", "t.csv", "--scores", "scores.csv", "--format", "json"]);
+    let output =
+        sentinelflow(folder.path(), &["scan", "t.csv", "--scores", "scores.csv", "--format", "json"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["threats"][0]["row"], 151);
@@ -91,7 +92,10 @@ fn a_file_that_cannot_be_scanned_costs_only_itself() {
     let output = sentinelflow(folder.path(), &["scan", "bad.csv", "missing.csv", "good.csv"]);
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
-    assert!(said.contains("bad.csv:") && said.contains("missing.csv:") && said.contains("2 of 3 files"), "{said}");
+    assert!(
+        said.contains("bad.csv:") && said.contains("missing.csv:") && said.contains("2 of 3 files"),
+        "{said}"
+    );
     assert!(text(&output.stdout).contains("good.csv"));
 }
 

@@ -28,7 +28,9 @@ fn every_acknowledged_log_survives_sigkill_under_twelve_writers_five_times() {
                     let headers = [("content-type", "application/json")];
                     let body = reference_entry().to_string().into_bytes();
                     // The killed server gives no answer: that ends the writer.
-                    while let Ok(answer) = server.try_send("POST", "/security/analyze/admin", &headers, body.clone()) {
+                    while let Ok(answer) =
+                        server.try_send("POST", "/security/analyze/admin", &headers, body.clone())
+                    {
                         let id = answer.assert_status(200).text("log_id");
                         acknowledged.lock().unwrap().insert(id);
                         written.fetch_add(1, Ordering::Relaxed);
@@ -38,14 +40,20 @@ fn every_acknowledged_log_survives_sigkill_under_twelve_writers_five_times() {
             while written.load(Ordering::Relaxed) < WRITES_BEFORE_A_KILL {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            let killed = std::process::Command::new("kill").args(["-KILL", &server.process_id().to_string()]).status();
+            let killed =
+                std::process::Command::new("kill").args(["-KILL", &server.process_id().to_string()]).status();
             assert!(killed.is_ok_and(|status| status.success()));
         });
         server.kill_and_restart();
         let stored: BTreeSet<String> = all_log_ids(&server, "admin").into_iter().collect();
         let acknowledged = acknowledged.lock().unwrap();
         let lost: Vec<_> = acknowledged.difference(&stored).collect();
-        assert!(lost.is_empty(), "round {round}: {} of {} acknowledged logs are lost", lost.len(), acknowledged.len());
+        assert!(
+            lost.is_empty(),
+            "round {round}: {} of {} acknowledged logs are lost",
+            lost.len(),
+            acknowledged.len()
+        );
         let unanswered = stored.len() - acknowledged.len();
         assert!(unanswered <= round * WRITERS, "round {round}: {unanswered} logs that nobody sent");
     }
@@ -61,7 +69,9 @@ fn sigterm_finishes_what_is_under_way() {
                     let headers = [("content-type", "application/json")];
                     let body = reference_entry().to_string().into_bytes();
                     let mut count = 0;
-                    while let Ok(answer) = server.try_send("POST", "/security/analyze/admin", &headers, body.clone()) {
+                    while let Ok(answer) =
+                        server.try_send("POST", "/security/analyze/admin", &headers, body.clone())
+                    {
                         answer.assert_status(200);
                         count += 1;
                     }
@@ -70,7 +80,8 @@ fn sigterm_finishes_what_is_under_way() {
             })
             .collect();
         while server.get("/security/logs/admin?limit=100").body.as_array().map_or(0, Vec::len) < 100 {}
-        let told = std::process::Command::new("kill").args(["-TERM", &server.process_id().to_string()]).status();
+        let told =
+            std::process::Command::new("kill").args(["-TERM", &server.process_id().to_string()]).status();
         assert!(told.is_ok_and(|status| status.success()));
         writers.into_iter().map(|writer| writer.join().unwrap()).sum()
     });

@@ -25,7 +25,8 @@ fn every_failure_is_a_problem_with_the_requests_id() {
         let answer = server.send(method, path, &[], Vec::new()).assert_problem(status);
         assert_eq!(answer.header("allow").is_some(), status == 405, "{method} {path}");
     }
-    let own_id = server.send("GET", "/nowhere", &[("x-request-id", "my-request-7")], Vec::new()).assert_problem(404);
+    let own_id =
+        server.send("GET", "/nowhere", &[("x-request-id", "my-request-7")], Vec::new()).assert_problem(404);
     assert_eq!(own_id.text("request_id"), "my-request-7");
     let strange_id = server.send("GET", "/nowhere", &[("x-request-id", &"x".repeat(200))], Vec::new());
     assert_ne!(strange_id.assert_problem(404).text("request_id"), "x".repeat(200));
@@ -79,7 +80,8 @@ fn every_wrong_field_is_named() {
     }
     let twice = r#"{"source":"s","source":"t","event_id":1,"severity_level":"INFO","message":"m"}"#;
     assert_eq!(analyze(&server, twice).assert_problem(422).faults(), ["/source"]);
-    let beyond = r#"{"source":"s","event_id":1,"severity_level":"INFO","message":"m","metadata":{"n":1e999}}"#;
+    let beyond =
+        r#"{"source":"s","event_id":1,"severity_level":"INFO","message":"m","metadata":{"n":1e999}}"#;
     assert_eq!(analyze(&server, beyond).assert_problem(422).faults(), ["/metadata"]);
     assert_eq!(server.get("/security/logs/admin?status=all").body, json!([]), "nothing refused was stored");
 }
@@ -89,7 +91,9 @@ fn deep_nesting_is_refused_and_harms_nothing() {
     let server = TestServer::dev();
     let nested = |depth: usize| format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
     let entry = |metadata: String| {
-        format!(r#"{{"source":"s","event_id":1,"severity_level":"INFO","message":"m","metadata":{metadata}}}"#)
+        format!(
+            r#"{{"source":"s","event_id":1,"severity_level":"INFO","message":"m","metadata":{metadata}}}"#
+        )
     };
     analyze(&server, entry(nested(32))).assert_status(200);
     analyze(&server, entry(nested(33))).assert_problem(422);
@@ -105,7 +109,9 @@ fn an_unusable_idempotency_key_is_refused() {
     let server = TestServer::dev();
     for key in ["x".repeat(129), "a b".to_owned()] {
         let headers = [("content-type", "application/json"), ("idempotency-key", key.as_str())];
-        server.send("POST", "/security/analyze/admin", &headers, benign_entry().to_string().into()).assert_problem(400);
+        server
+            .send("POST", "/security/analyze/admin", &headers, benign_entry().to_string().into())
+            .assert_problem(400);
     }
     assert_eq!(server.get("/security/logs/admin?status=all").body, json!([]));
 }
@@ -116,8 +122,7 @@ fn dev_turns_away_web_pages_from_elsewhere() {
     let own = server.base.clone();
     let port = own.rsplit(':').next().unwrap();
     let local = format!("localhost:{port}");
-    let accepted: [&[(&str, &str)]; 3] =
-        [&[], &[("host", &local)], &[("origin", &own)]];
+    let accepted: [&[(&str, &str)]; 3] = [&[], &[("host", &local)], &[("origin", &own)]];
     for headers in accepted {
         server.send("GET", "/security/logs/admin", headers, Vec::new()).assert_status(200);
     }

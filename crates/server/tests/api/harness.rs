@@ -91,7 +91,12 @@ impl TestServer {
 
     /// Uploads a file to `/audit/scan`; `query` begins with `?` or is empty.
     pub fn scan(&self, query: &str, filename: &str, content: &[u8]) -> Answer {
-        self.send("POST", &format!("/audit/scan{query}"), &[("content-type", MULTIPART)], form(filename, content))
+        self.send(
+            "POST",
+            &format!("/audit/scan{query}"),
+            &[("content-type", MULTIPART)],
+            form(filename, content),
+        )
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
@@ -200,7 +205,11 @@ impl Answer {
         assert_eq!(answer.body["status"], status, "{}", answer.request);
         assert_eq!(answer.body["request_id"].as_str(), answer.header("x-request-id"), "{}", answer.request);
         for member in ["type", "title", "detail"] {
-            assert!(answer.body[member].as_str().is_some_and(|text| !text.is_empty()), "{}: {member}", answer.request);
+            assert!(
+                answer.body[member].as_str().is_some_and(|text| !text.is_empty()),
+                "{}: {member}",
+                answer.request
+            );
         }
         answer
     }
@@ -209,7 +218,10 @@ impl Answer {
     #[track_caller]
     pub fn text(&self, path: &str) -> String {
         let found = path.split('.').fold(&self.body, |value, name| &value[name]);
-        found.as_str().unwrap_or_else(|| panic!("{}: no text at {path}: {}", self.request, self.body)).to_owned()
+        found
+            .as_str()
+            .unwrap_or_else(|| panic!("{}: no text at {path}: {}", self.request, self.body))
+            .to_owned()
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

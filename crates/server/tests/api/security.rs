@@ -33,7 +33,10 @@ fn benign_events_are_kept_but_not_in_the_feed() {
     let analyzed = server.post("/security/analyze/admin", &benign_entry()).assert_status(200);
     assert_eq!(analyzed.text("analysis.severity"), "NONE");
     assert_eq!(server.get("/security/logs/admin").assert_status(200).body, json!([]));
-    assert_eq!(server.get("/security/logs/admin?status=all").assert_status(200).body.as_array().unwrap().len(), 1);
+    assert_eq!(
+        server.get("/security/logs/admin?status=all").assert_status(200).body.as_array().unwrap().len(),
+        1
+    );
 }
 
 #[test]
@@ -66,7 +69,10 @@ fn statistics_have_fifteen_two_minute_buckets_the_oldest_first() {
 
     let day = server.get("/security/stats/admin?window=24h&buckets=24").assert_status(200).body;
     assert_eq!(day["labels"][0], "-1440m");
-    assert_eq!(server.get("/security/stats/admin?window=30m&buckets=7").assert_problem(422).faults(), ["?buckets"]);
+    assert_eq!(
+        server.get("/security/stats/admin?window=30m&buckets=7").assert_problem(422).faults(),
+        ["?buckets"]
+    );
 }
 
 #[test]
@@ -103,7 +109,12 @@ fn unknown_top_level_fields_are_kept_in_the_metadata() {
 fn times_come_back_in_utc_however_they_were_given() {
     let server = TestServer::dev();
     let moment = "2024-01-25T10:00:00.000Z";
-    for timestamp in [json!("2024-01-25T11:00:00+01:00"), json!(1_706_176_800), json!(1_706_176_800_000_i64), json!(1_706_176_800.0)] {
+    for timestamp in [
+        json!("2024-01-25T11:00:00+01:00"),
+        json!(1_706_176_800),
+        json!(1_706_176_800_000_i64),
+        json!(1_706_176_800.0),
+    ] {
         let mut entry = reference_entry();
         entry["timestamp"] = timestamp.clone();
         let id = server.post("/security/analyze/admin", &entry).assert_status(200).text("log_id");
@@ -131,7 +142,13 @@ fn a_retry_under_the_same_key_stores_nothing_new() {
 #[test]
 fn odd_but_valid_text_comes_back_as_it_was_sent() {
     let server = TestServer::dev();
-    for message in ["nul \0 inside", "bidi \u{202e}txt.exe", "🦀 \u{fffd}", "'; DROP TABLE logs; --", &"x".repeat(65_536)] {
+    for message in [
+        "nul \0 inside",
+        "bidi \u{202e}txt.exe",
+        "🦀 \u{fffd}",
+        "'; DROP TABLE logs; --",
+        &"x".repeat(65_536),
+    ] {
         let mut entry = benign_entry();
         entry["message"] = json!(message);
         entry["metadata"] = json!({"note": message.get(..20).unwrap_or(message)});
@@ -147,7 +164,10 @@ fn numbers_in_metadata_keep_every_digit() {
     let server = TestServer::dev();
     let body = r#"{"source":"s","event_id":1,"severity_level":"INFO","message":"m","metadata":{"n":123456789012345678901234567890,"r":0.10}}"#;
     let headers = [("content-type", "application/json")];
-    let id = server.send("POST", "/security/analyze/admin", &headers, body.into()).assert_status(200).text("log_id");
+    let id = server
+        .send("POST", "/security/analyze/admin", &headers, body.into())
+        .assert_status(200)
+        .text("log_id");
     let log = server.get(&format!("/security/logs/admin/{id}")).assert_status(200);
     let text = String::from_utf8(log.bytes).unwrap();
     assert!(text.contains(r#""metadata":{"n":123456789012345678901234567890,"r":0.10}"#), "{text}");
@@ -176,7 +196,13 @@ fn the_feed_can_be_filtered() {
         let logs = server.get(&format!("/security/logs/admin?{query}")).assert_status(200).body;
         assert_eq!(logs.as_array().unwrap().len(), expected, "{query}: {logs}");
     }
-    for (query, fault) in [("limit=0", "?limit"), ("limit=501", "?limit"), ("colour=red", "?colour"), ("cursor=1", "?cursor"), ("since=now", "?since")] {
+    for (query, fault) in [
+        ("limit=0", "?limit"),
+        ("limit=501", "?limit"),
+        ("colour=red", "?colour"),
+        ("cursor=1", "?cursor"),
+        ("since=now", "?since"),
+    ] {
         let answer = server.get(&format!("/security/logs/admin?{query}")).assert_problem(422);
         assert_eq!(answer.faults(), [fault], "{query}");
     }
