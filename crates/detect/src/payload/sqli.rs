@@ -277,6 +277,25 @@ impl Tokens {
     }
 }
 
+impl Tokens {
+    /// Whether anything but values and punctuation occurs.
+    fn have_keywords(&self) -> bool {
+        let is_keyword = |token: &Token| {
+            !matches!(
+                token.meaning,
+                Meaning::Number
+                    | Meaning::Name
+                    | Meaning::Variable
+                    | Meaning::Comparison
+                    | Meaning::Operator
+                    | Meaning::Comma
+                    | Meaning::Semicolon
+            )
+        };
+        self.list.iter().any(is_keyword)
+    }
+}
+
 /// `MySQL` runs what stands in `/*! … */`, so that only hides its opening.
 fn comment_len(inner: &[u8]) -> usize {
     if let [b'!', rest @ ..] = inner {
