@@ -93,7 +93,7 @@ fn judging(criterion: &mut Criterion) {
     for part in ["'", "%25", "../", "select ", "a=&", "<a on", "$("] {
         let giant = entry("app", SeverityLevel::Info, &part.repeat(MESSAGE_MAX_BYTES / part.len()));
         group.bench_function(format!("64 KiB of {part}"), |bencher| {
-            bencher.iter(|| engine.analyze(black_box(&giant)))
+            bencher.iter(|| engine.analyze(black_box(&giant)));
         });
     }
     group.finish();

@@ -61,22 +61,23 @@ impl<'a> Decoded<'a> {
         name: Cow<'a, str>,
         plus: Plus,
     ) {
+        let forms = rounds(&raw, plus);
         let raw_field = self.event.fields.len();
-        self.event.push(field_name, Value::Text(raw.clone()), origin);
-        self.push_forms(field_name, &raw, context, &name, plus);
+        self.event.push(field_name, Value::Text(raw), origin);
+        self.push_forms(forms, field_name, context, &name);
         self.inputs.push(Input { field: raw_field, context, name });
     }
 
-    /// Pushes what decoding makes of a text.
+    /// Pushes what decoding made of a text.
+    #[expect(clippy::ptr_arg, reason = "a borrowed name stays borrowed when it is cloned")]
     fn push_forms(
         &mut self,
+        forms: Vec<String>,
         field_name: &'static str,
-        raw: &str,
         context: Context,
         name: &Cow<'a, str>,
-        plus: Plus,
     ) {
-        for (form, rounds) in rounds(raw, plus).into_iter().zip(1..) {
+        for (form, rounds) in forms.into_iter().zip(1..) {
             self.inputs.push(Input { field: self.event.fields.len(), context, name: name.clone() });
             self.event.push(field_name, Value::Text(Cow::Owned(form)), Origin::Decoded { rounds });
         }
@@ -141,7 +142,7 @@ fn message<'a>(message: &'a str, decoded: &mut Decoded<'a>) -> usize {
     if context == Context::Value {
         decoded.push_input("payload", message.into(), Origin::Message, context, name, Plus::Literal);
     } else {
-        decoded.push_forms("payload", message, context, &name, Plus::Literal);
+        decoded.push_forms(rounds(message, Plus::Literal), "payload", context, &name);
         decoded.inputs.push(Input { field: MESSAGE_FIELD, context, name });
     }
     sent_end

@@ -73,8 +73,8 @@ fn attacks_are_told_from_everyday_lines() {
     let mut recalls = Vec::new();
     for (corpus, scores) in &strong {
         let above = scores.iter().filter(|score| **score > threshold).count();
-        let at = scores.iter().filter(|score| **score == threshold).count();
-        let recall = (ratio(above, scores.len())) + part * ratio(at, scores.len());
+        let not_below = scores.iter().filter(|score| **score >= threshold).count();
+        let recall = (ratio(above, scores.len())) + part * ratio(not_below - above, scores.len());
         println!("{corpus:24} {:5} attacks, recall {:.1} %", scores.len(), 100.0 * recall);
         recalls.push(recall);
     }

@@ -139,8 +139,10 @@ pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
         hits.push(hit((points + 4).min(94), range));
         return;
     }
-    let is_asked =
-        !suspect.is_prose() && (suspect.context != Context::Path || suspect.marks.any(Marks::QUOTES));
+    let is_quoted = tokens.quotes > 0;
+    let is_asked = !suspect.is_prose()
+        && (is_quoted || suspect.context != Context::Path)
+        && (is_quoted || tokens.have_keywords());
     match (shape, is_asked && libinjection(suspect.text)) {
         (Some((points, range)), true) => hits.push(hit(points + 6, range)),
         (Some((points, range)), false) => hits.push(hit(points, range)),
