@@ -1,4 +1,5 @@
 //! How long a scan of 100,000 rows of 20 numbers takes, as a whole and up to the end of reading.
+#![expect(clippy::cast_precision_loss, reason = "24 random bits fit")]
 
 use std::{fmt::Write as _, fs, hint::black_box};
 

@@ -44,7 +44,7 @@ impl Feature {
 pub(crate) struct Features {
     /// (x − median) / spread, not clipped.
     pub(crate) matrix: Matrix,
-    pub(crate) features: Vec<Feature>,
+    pub(crate) each: Vec<Feature>,
     /// For each row of the matrix its row in the file.
     pub(crate) file_rows: Vec<u32>,
 }
@@ -85,9 +85,9 @@ impl Features {
                 *values = Vec::new();
             }
         }
-        let (matrix, file_rows) = in_content_order(matrix);
-        let features = kept.into_iter().map(|(_, feature)| feature).collect();
-        Ok(Self { matrix, features, file_rows })
+        let (matrix, file_rows) = in_content_order(&matrix);
+        let each = kept.into_iter().map(|(_, feature)| feature).collect();
+        Ok(Self { matrix, each, file_rows })
     }
 }
 
@@ -154,7 +154,7 @@ fn fill(table: &Table, kept: &[(&Candidate, Feature)]) -> Matrix {
     Matrix { rows: table.rows, width, values }
 }
 
-fn in_content_order(matrix: Matrix) -> (Matrix, Vec<u32>) {
+fn in_content_order(matrix: &Matrix) -> (Matrix, Vec<u32>) {
     let mut order: Vec<(u64, u32)> = matrix
         .iter_rows()
         .zip(0..)
@@ -170,7 +170,7 @@ fn in_content_order(matrix: Matrix) -> (Matrix, Vec<u32>) {
         values.extend_from_slice(matrix.row(*row as usize));
     }
     let file_rows = order.into_iter().map(|(_, row)| row).collect();
-    (Matrix { values, ..matrix }, file_rows)
+    (Matrix { values, ..*matrix }, file_rows)
 }
 
 #[cfg(test)]
@@ -178,6 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "these quartiles have no rounding in them")]
     fn quartiles_are_those_of_the_sorted_values() {
         assert_eq!(quartiles(&mut [4.0, 1.0, 3.0, 2.0, 5.0]), [2.0, 3.0, 4.0]);
         assert_eq!(quartiles(&mut [2.0, 1.0]), [1.25, 1.5, 1.75]);

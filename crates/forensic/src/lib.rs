@@ -5,26 +5,20 @@
     clippy::cast_possible_truncation,
     reason = "counts become statistics; numbers become f32 where seven digits do"
 )]
+#![expect(clippy::inline_always, reason = "vector code is only compiled as such inside of the dispatcher")]
 
 pub use error::ScanError;
 pub use limits::Limits;
 pub use scan::{ScanOutcome, scan};
 
-mod scan;
-
-mod table;
-
-mod profile;
-
-mod features;
-
 mod detectors;
-
+mod features;
 mod fusion;
-
-mod threshold;
-
+mod profile;
 mod reasons;
+mod scan;
+mod table;
+mod threshold;
 
 mod error;
 mod limits;

@@ -1,4 +1,4 @@
-//! A small seeded generator (SplitMix64), so that the same file gives the same draws on every machine.
+//! A small seeded generator (`SplitMix64`), so that the same file gives the same draws on every machine.
 
 /// Draws numbers that depend on the seed alone.
 #[derive(Debug, Clone)]

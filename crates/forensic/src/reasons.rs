@@ -160,7 +160,7 @@ impl<'a> Explainer<'a> {
         let parts = [differences, surprises].map(as_shares);
         let told = parts.iter().filter(|part| part.iter().any(|share| *share > 0.0)).count().max(1);
         for part in &parts {
-            for (feature, share) in self.features.features.iter().zip(part) {
+            for (feature, share) in self.features.each.iter().zip(part) {
                 shares[feature.column] += share / told as f64;
             }
         }
@@ -179,7 +179,7 @@ impl<'a> Explainer<'a> {
     }
 
     fn number_interval(&self, column: usize, nearest: &[usize]) -> String {
-        let features = self.features.features.iter().enumerate();
+        let features = self.features.each.iter().enumerate();
         let Some((number, feature)) = features.into_iter().find(|(_, f)| f.column == column && f.is_value)
         else {
             return "no value".to_owned();
@@ -214,10 +214,7 @@ fn short(number: f64) -> String {
 fn time_interval(times: impl Iterator<Item = f64>) -> String {
     let minutes: Vec<i64> = times
         .filter(|seconds| !seconds.is_nan())
-        .map(|seconds| {
-            let minute = (seconds.rem_euclid(86_400.0) / 60.0) as i64;
-            minute
-        })
+        .map(|seconds| (seconds.rem_euclid(86_400.0) / 60.0) as i64)
         .collect();
     let (Some(first), Some(last)) = (minutes.iter().min(), minutes.iter().max()) else {
         return "no value".to_owned();

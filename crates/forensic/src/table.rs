@@ -178,9 +178,8 @@ impl Sample {
                 }
             }
             match first {
-                Meaning::Missing => {}
                 Meaning::Word if values > words => votes += 1,
-                Meaning::Word => {}
+                Meaning::Missing | Meaning::Word => {}
                 _ if values >= words => votes -= 1,
                 _ => {}
             }

@@ -143,7 +143,9 @@ impl Scale {
         let rows = matrix.rows as f64;
         let mut mean = vec![0.0; matrix.width];
         for row in matrix.iter_rows() {
-            mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += f64::from(*x) / rows);
+            for (mean, x) in mean.iter_mut().zip(row) {
+                *mean += f64::from(*x) / rows;
+            }
         }
         let mut variance = vec![0.0; matrix.width];
         for row in matrix.iter_rows() {

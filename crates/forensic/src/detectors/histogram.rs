@@ -8,14 +8,14 @@ use crate::{
 };
 
 const FEWEST_BINS: f64 = 10.0;
-const MOST_BINS: f64 = 100.0;
+const MOST_BINS: usize = 100;
 
 /// Returns −ln of the share of rows in the same bin, summed over the features.
 pub(super) fn scores(features: &Features) -> Vec<f64> {
     let matrix = &features.matrix;
-    let bins = (matrix.rows as f64).sqrt().clamp(FEWEST_BINS, MOST_BINS).floor();
+    let bins = (matrix.rows as f64).sqrt().clamp(FEWEST_BINS, MOST_BINS as f64).floor();
     let mut scores = vec![0.0; matrix.rows];
-    for (number, feature) in features.features.iter().enumerate() {
+    for (number, feature) in features.each.iter().enumerate() {
         let (least, most) = feature.range();
         let (least, most) = (least.max(-CLIP), most.min(CLIP));
         let width = f64::from(most - least) / bins;
@@ -29,7 +29,7 @@ pub(super) fn scores(features: &Features) -> Vec<f64> {
             let position = position as usize;
             position
         };
-        let mut rows_in = vec![0_usize; MOST_BINS as usize + 1];
+        let mut rows_in = vec![0_usize; MOST_BINS + 1];
         for row in matrix.iter_rows() {
             rows_in[bin(row[number])] += 1;
         }

@@ -78,9 +78,13 @@ impl Spread {
         let mut centred = vec![0.0; width];
         for row in rows {
             clipped(matrix.row(*row), &features, &mut centred);
-            mean.iter_mut().zip(&centred).for_each(|(mean, x)| *mean += x);
+            for (mean, x) in mean.iter_mut().zip(&centred) {
+                *mean += x;
+            }
         }
-        mean.iter_mut().for_each(|mean| *mean /= rows.len() as f64);
+        for mean in &mut mean {
+            *mean /= rows.len() as f64;
+        }
         let mut covariance = vec![0.0; width * width];
         let mut block = vec![0.0; LANES * width];
         for (done, chunk) in rows.chunks(LANES).enumerate() {
@@ -90,11 +94,15 @@ impl Spread {
             block.fill(0.0);
             for (centred, row) in block.chunks_exact_mut(width).zip(chunk) {
                 clipped(matrix.row(*row), &features, centred);
-                centred.iter_mut().zip(&mean).for_each(|(x, mean)| *x -= mean);
+                for (x, mean) in centred.iter_mut().zip(&mean) {
+                    *x -= mean;
+                }
             }
             Arch::new().dispatch(|| add_products(&mut covariance, &block, width));
         }
-        covariance.iter_mut().for_each(|product| *product /= rows.len() as f64);
+        for product in &mut covariance {
+            *product /= rows.len() as f64;
+        }
         let ridge = (RIDGE * widest(&covariance, width)).max(1e-9);
         for feature in 0..width {
             covariance[feature * width + feature] += ridge;
@@ -157,7 +165,9 @@ impl Spread {
         let width = self.features.len();
         let mut centred = vec![0.0; width];
         clipped(row, &self.features, &mut centred);
-        centred.iter_mut().zip(&self.mean).for_each(|(x, mean)| *x -= mean);
+        for (x, mean) in centred.iter_mut().zip(&self.mean) {
+            *x -= mean;
+        }
         precision
             .chunks_exact(width)
             .enumerate()

@@ -35,7 +35,7 @@ pub(super) fn mean_nearest(
         }
         let mut sum = vec![0.0; rows];
         for (round, panels) in rounds.iter().zip(&panels) {
-            Arch::new().dispatch(Nearest { rows: block, width: matrix.width, panels, nearest: &mut nearest });
+            Arch::new().dispatch(Nearest { rows: block, width: matrix.width, panels, found: &mut nearest });
             let first = round.partition_point(|row| *row < start);
             for row in round[first..].iter().take_while(|row| **row < start + rows) {
                 nearest[row - start] = nearest_other(matrix, *row, round);
@@ -89,7 +89,7 @@ struct Nearest<'a> {
     rows: &'a [f32],
     width: usize,
     panels: &'a [f32],
-    nearest: &'a mut [f32],
+    found: &'a mut [f32],
 }
 
 impl WithSimd for Nearest<'_> {
@@ -97,7 +97,7 @@ impl WithSimd for Nearest<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let tiles = self.rows.chunks(TILE * self.width).zip(self.nearest.chunks_mut(TILE));
+        let tiles = self.rows.chunks(TILE * self.width).zip(self.found.chunks_mut(TILE));
         for (tile, nearest) in tiles {
             if tile.len() == TILE * self.width {
                 nearest_of_tile::<S, TILE>(simd, tile, self.width, self.panels, nearest);

@@ -9,7 +9,7 @@ use std::{
 
 use csv_core::ReadRecordResult;
 use encoding_rs::{Decoder, UTF_16BE, UTF_16LE};
-use memchr::memchr2;
+use memchr::{memchr_iter, memchr2};
 
 use super::{Cell, Record, Source, Visit};
 use crate::{Limits, ScanError};
@@ -196,7 +196,8 @@ impl Records {
                     self.split_line(line);
                     self.start += line + 1;
                     if !self.fields.is_empty() {
-                        return self.found();
+                        self.number += 1;
+                        return Ok(true);
                     }
                 }
                 Some(_) => return self.next_quoted(),
@@ -204,7 +205,8 @@ impl Records {
                     let line = unread.len();
                     self.split_line(line);
                     self.start += line;
-                    return if self.fields.is_empty() { Ok(false) } else { self.found() };
+                    self.number += 1;
+                    return Ok(!self.fields.is_empty());
                 }
                 None => {
                     searched = unread.len();
@@ -212,11 +214,6 @@ impl Records {
                 }
             }
         }
-    }
-
-    fn found(&mut self) -> Result<bool, ScanError> {
-        self.number += 1;
-        Ok(true)
     }
 
     /// The bytes that `fields` points into.
@@ -263,14 +260,16 @@ impl Records {
                     let ends = ends + last;
                     self.take_fields(ends);
                     self.start += read;
-                    return self.found();
+                    self.number += 1;
+                    return Ok(true);
                 }
                 _ => false,
             };
             if whole {
                 self.take_fields(ends);
                 self.start += read;
-                return self.found();
+                self.number += 1;
+                return Ok(true);
             }
             self.refill()?;
         }
@@ -278,7 +277,7 @@ impl Records {
 
     /// A mark that opens and never closes would hide all following rows in one cell.
     fn refuse_open_quote(&self, rest: &[u8]) -> Result<(), ScanError> {
-        let is_open = rest.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+        let is_open = memchr_iter(b'"', rest).count() % 2 == 1;
         if is_open && rest.trim_ascii_end().contains(&b'\n') {
             let line = self.number + 1;
             return Err(ScanError::not_a_table(format!(

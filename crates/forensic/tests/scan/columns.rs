@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use sentinelflow_domain::scan::{ColumnKind, ScanOptions, ScanReport};
+use sentinelflow_domain::scan::{
+    ColumnKind::{self, Constant, Empty, Identifier, IpAddress, Nominal, Numeric, Text, Timestamp},
+    ScanOptions, ScanReport,
+};
 use sentinelflow_forensic::Limits;
 
 use crate::{calm_table, scan_bytes, scan_with, statistical};
@@ -35,7 +38,6 @@ fn every_kind_of_column_is_recognised() {
     }
     let report = report(table.as_bytes());
     let kinds: Vec<ColumnKind> = report.columns.iter().map(|column| column.kind).collect();
-    use ColumnKind::{Constant, Empty, Identifier, IpAddress, Nominal, Numeric, Text, Timestamp};
     let expected =
         [Identifier, Numeric, Nominal, Timestamp, IpAddress, Identifier, Text, Constant, Empty, Numeric];
     assert_eq!(kinds, expected, "{:#?}", report.columns);
@@ -96,7 +98,7 @@ fn ragged_rows_are_read_and_noted() {
 fn numbers_that_are_none_count_as_missing() {
     let table = format!("{}inf,NaN,ana\nn/a,-,ben\n", calm_table(120));
     let report = report(table.as_bytes());
-    assert_eq!(report.columns[0].kind, ColumnKind::Numeric);
+    assert_eq!(report.columns[0].kind, Numeric);
     assert!(
         report.notes.iter().any(|note| note.contains("“sent”") && note.contains("row 121")),
         "{:?}",
@@ -111,7 +113,7 @@ fn a_column_that_turns_out_otherwise_is_read_again() {
         let late_word = if row < 1_500 { row.to_string() } else { format!("w{}", row % 5) };
         writeln!(table, "{late_word},{}", row * 17 % 101).unwrap();
     }
-    assert_eq!(report(table.as_bytes()).columns[0].kind, ColumnKind::Text);
+    assert_eq!(report(table.as_bytes()).columns[0].kind, Text);
 }
 
 #[test]

@@ -1,4 +1,11 @@
 //! What a scan promises, asked of whole files.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "tables made here are small"
+)]
 
 use std::{fmt::Write as _, io::Write as _};
 

@@ -1,6 +1,9 @@
 //! What holds for every file: the same answer each time, no matter the order of its rows, and a way to stop.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use proptest::prelude::*;
 use sentinelflow_domain::scan::{EngineChoice, ScanEngine, ScanOptions, ScanProgress};
@@ -102,7 +105,7 @@ proptest! {
     fn every_score_is_a_probability(values in prop::collection::vec((any::<f64>(), -3_i8..3), 10..80)) {
         let mut table = "x,y\n".to_owned();
         for (x, y) in values {
-            table.push_str(&format!("{x:e},{y}\n"));
+            writeln!(table, "{x:e},{y}").unwrap();
         }
         if let Ok(outcome) = scan_bytes(table.as_bytes()) {
             prop_assert!(outcome.scores.iter().all(|score| (0.0..=1.0).contains(score)));

@@ -5,7 +5,10 @@ use std::{
     io::{Cursor, Write as _},
 };
 
-use sentinelflow_domain::scan::{ColumnKind, ScanOptions};
+use sentinelflow_domain::scan::{
+    ColumnKind::{self, Nominal, Numeric, Timestamp},
+    ScanOptions,
+};
 use sentinelflow_forensic::{Limits, ScanError};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
@@ -96,7 +99,6 @@ fn dates_formulas_booleans_and_errors_are_read() {
     let options = ScanOptions { threshold: Some(0.0), ..statistical() };
     let report = scan_with(&calm_workbook(), &options, &Limits::default()).unwrap().report;
     let kinds: Vec<ColumnKind> = report.columns.iter().map(|column| column.kind).collect();
-    use ColumnKind::{Nominal, Numeric, Timestamp};
     assert_eq!(kinds, [Timestamp, Numeric, Numeric, Nominal, Numeric]);
     assert!(report.notes[0].contains("#N/A"), "{:?}", report.notes);
     let first = report.threats.iter().find(|threat| threat.row == 1).unwrap();
@@ -128,7 +130,6 @@ fn the_old_format_is_read_too() {
     let options = ScanOptions { threshold: Some(0.0), ..statistical() };
     let report = scan_with(XLS, &options, &Limits::default()).unwrap().report;
     let kinds: Vec<ColumnKind> = report.columns.iter().map(|column| column.kind).collect();
-    use ColumnKind::{Nominal, Numeric, Timestamp};
     assert_eq!(kinds, [Timestamp, Numeric, Nominal]);
     let second = report.threats.iter().find(|threat| threat.row == 2).unwrap();
     assert_eq!(second.record["when"], "2026-01-01T01:00:00.000Z");
