@@ -124,7 +124,9 @@ fn number_as_json(number: f64) -> Value {
 }
 
 pub(crate) fn as_rfc3339(seconds: f64) -> String {
-    let millis = (seconds * 1_000.0).round() as i64;
+    // The last hours of the year 9999 cannot be written in every zone, so the calendar ends a day earlier.
+    const LAST_MILLIS: f64 = 253_402_200_000_000.0;
+    let millis = (seconds * 1_000.0).round().min(LAST_MILLIS) as i64;
     sentinelflow_domain::time::Timestamp::from_millis(millis).to_string()
 }
 
@@ -325,5 +327,18 @@ impl Pass {
         }
         notes.extend(self.columns.iter().filter_map(Column::note));
         Ok(Table { source, has_header, columns: self.columns, rows: self.rows, notes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_time_a_file_may_hold_can_be_written() {
+        assert_eq!(as_rfc3339(0.25), "1970-01-01T00:00:00.250Z");
+        for seconds in [253_402_300_799.0, 1e300, -1e300, f64::NAN] {
+            assert!(as_rfc3339(seconds).ends_with('Z'));
+        }
     }
 }

@@ -79,7 +79,7 @@ fn a_scan_stops_wherever_it_is() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn shuffled_rows_only_shuffle_the_findings(seed in any::<u64>()) {
