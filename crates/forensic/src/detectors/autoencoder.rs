@@ -13,8 +13,9 @@ use crate::{ScanError, matrix::Matrix, random::Random};
 const HIDDEN: usize = 32;
 const CODE: usize = 8;
 const EPOCHS: usize = 20;
-/// Rows beyond this teach nothing new; the order of the rows is a hash of their content, so the first are a sample.
-const MOST_TRAINED_ROWS: usize = 100_000;
+/// Rows beyond this cost more than they teach; the order of the rows is a hash of their content, so every
+/// so-many-th of them is a random sample.
+const MOST_TRAINED_ROWS: usize = 30_000;
 const PEAK_RATE: f64 = 3e-3;
 const WARM_UP: f64 = 0.2;
 const WEIGHT_DECAY: f32 = 1e-5;
