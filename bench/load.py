@@ -253,7 +253,7 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--logs", type=int, default=1_000_000, help="how many are stored before logs and stats are read")
     parser.add_argument("--work", type=pathlib.Path, default=WORK, help="where data goes: a real disk, not memory (%(default)s)")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     if not shutil.which("wrk"):
         parser.error("wrk is not installed")
     runs_already = args.target.startswith("http://")

@@ -17,7 +17,8 @@ pub struct InvalidTimestamp;
 const FIRST_EPOCH_MILLIS: f64 = 1e11;
 
 const FIRST_MILLIS: i64 = -62_135_596_800_000;
-const LAST_MILLIS: i64 = 253_402_300_799_999;
+// What `jiff` can write: it leaves room for offsets of up to 26 hours.
+const LAST_MILLIS: i64 = 253_402_207_200_000;
 
 impl Timestamp {
     /// Returns the moment, moved into the years 0001 to 9999 if it lies outside.
@@ -25,12 +26,12 @@ impl Timestamp {
         Self(millis.clamp(FIRST_MILLIS, LAST_MILLIS))
     }
 
-    /// Reads an epoch number: seconds below 10¹¹, milliseconds from there on.
+    /// Reads an epoch number: seconds below 10¹¹ (also before 1970), milliseconds from there on.
     pub fn from_epoch(number: f64) -> Result<Self, InvalidTimestamp> {
         if !number.is_finite() {
             return Err(InvalidTimestamp);
         }
-        let millis = if number.abs() < FIRST_EPOCH_MILLIS { number * 1000.0 } else { number };
+        let millis = if number < FIRST_EPOCH_MILLIS { number * 1000.0 } else { number };
         #[expect(clippy::cast_possible_truncation, reason = "the range is checked on the next line")]
         let millis = millis.round() as i64;
         if (FIRST_MILLIS..=LAST_MILLIS).contains(&millis) { Ok(Self(millis)) } else { Err(InvalidTimestamp) }
@@ -98,8 +99,16 @@ mod tests {
         for number in [1_706_176_800.5, 1_706_176_800_500.0] {
             assert_eq!(Timestamp::from_epoch(number), Ok(moment), "{number}");
         }
-        for number in [f64::NAN, f64::INFINITY, 1e300] {
+        for number in [f64::NAN, f64::INFINITY, 1e300, -1e11] {
             assert_eq!(Timestamp::from_epoch(number), Err(InvalidTimestamp), "{number}");
+        }
+    }
+
+    #[test]
+    fn every_moment_within_bounds_can_be_written() {
+        for millis in [i64::MIN, FIRST_MILLIS, 0, LAST_MILLIS, i64::MAX] {
+            let written = Timestamp::from_millis(millis).to_string();
+            assert_eq!(written.parse(), Ok(Timestamp::from_millis(millis)), "{written}");
         }
     }
 

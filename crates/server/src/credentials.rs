@@ -29,14 +29,14 @@ const REMEMBERED_MAX: usize = 10_000;
 pub struct Password(String);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("must be 6 to 1024 bytes long")]
+#[error("must be 6 to 1024 characters")]
 pub struct InvalidPassword;
 
 impl TryFrom<String> for Password {
     type Error = InvalidPassword;
 
     fn try_from(raw: String) -> Result<Self, InvalidPassword> {
-        if (6..=1024).contains(&raw.len()) { Ok(Self(raw)) } else { Err(InvalidPassword) }
+        if (6..=1024).contains(&raw.chars().count()) { Ok(Self(raw)) } else { Err(InvalidPassword) }
     }
 }
 

@@ -110,6 +110,7 @@ fn problem_of(response: &mut Response) -> Option<ApiError> {
     (is_failure && status != StatusCode::NOT_MODIFIED).then(|| ApiError::of_status(status))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the layer gives the panic away")]
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let message =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));

@@ -82,13 +82,13 @@ fn dependencies(room: &Room) -> BTreeSet<String> {
 /// The Rust sources of a room, without its tests.
 fn sources(room: &Room) -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(folder).expect("the folder is there") {
+            let path = entry.expect("the folder can be read").path();
             if path.is_dir() {
                 walk(&path, found);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+                let text = fs::read_to_string(&path).expect("sources are UTF-8");
+                let code = text.split("#[cfg(test)]").next().expect("at least one part").to_owned();
                 found.push((path, code));
             }
         }

@@ -125,37 +125,35 @@ fn write_scores(path: &Path, scores: &[f64]) -> std::io::Result<()> {
 }
 
 fn as_text(file: &Path, report: &ScanReport) -> String {
-    let mut text = format!(
-        "{}: {} of {} rows flagged (score ≥ {})\n  engine: {}: {}\n  threshold: {}",
-        file.display(),
-        report.threats_detected,
-        report.total_scanned,
-        report.threshold_used,
-        report.engine.as_str(),
-        report.engine_reason,
-        report.threshold_method,
+    let (flagged, total) = (report.threats_detected, report.total_scanned);
+    let mut lines = vec![
+        format!("{}: {flagged} of {total} rows flagged (score ≥ {})", file.display(), report.threshold_used),
+        format!("  engine: {}: {}", report.engine.as_str(), report.engine_reason),
+        format!("  threshold: {}", report.threshold_method),
+    ];
+    let unused = report.columns.iter().filter(|column| !column.used);
+    lines.extend(
+        unused.map(|column| format!("  column '{}' not used: {}", shown(&column.name), column.reason)),
     );
-    for column in report.columns.iter().filter(|column| !column.used) {
-        text.push_str(&format!("\n  column '{}' not used: {}", shown(&column.name), column.reason));
+    lines.extend(report.notes.iter().map(|note| format!("  note: {}", shown(note))));
+    if !report.threats.is_empty() {
+        lines.push(table(&report.threats).to_string());
     }
-    for note in &report.notes {
-        text.push_str(&format!("\n  note: {note}"));
+    let hidden = flagged - report.threats.len() as u64;
+    if hidden > 0 {
+        lines.push(format!("  and {hidden} more (--limit)"));
     }
-    if report.threats.is_empty() {
-        return text;
-    }
+    lines.join("\n")
+}
+
+fn table(threats: &[Anomaly]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["row", "score", "because"]);
-    for threat in &report.threats {
+    for threat in threats {
         table.add_row([threat.row.to_string(), format!("{:.6}", threat.score), because(threat)]);
     }
-    text.push_str(&format!("\n{table}"));
-    let hidden = report.threats_detected - report.threats.len() as u64;
-    if hidden > 0 {
-        text.push_str(&format!("\n  and {hidden} more (--limit)"));
-    }
-    text
+    table
 }
 
 fn because(threat: &Anomaly) -> String {

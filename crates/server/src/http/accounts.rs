@@ -5,7 +5,7 @@ use sentinelflow_domain::{
     store::{NewTenant, TenantChange, TenantUpdate},
     tenant::{InvalidUsername, Plan, UnknownPlan, Username},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -24,7 +24,8 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(sign_up)).routes(routes!(update))
 }
 
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Signup)]
 #[expect(dead_code, reason = "describes the body; `FromJson` reads it")]
 struct SignupShape {
@@ -36,8 +37,7 @@ struct SignupShape {
         example = "corp_admin"
     )]
     username: String,
-    /// 6 to 1024 bytes of UTF-8.
-    #[schema(min_length = 6, max_length = 256, example = "s3cure")]
+    #[schema(min_length = 6, max_length = 1024, example = "s3cure")]
     password: String,
 }
 
@@ -114,9 +114,10 @@ async fn sign_up(
     Ok((StatusCode::CREATED, Json(signed_up)))
 }
 
-#[derive(ToSchema)]
-#[schema(as = UserUpdate)]
-#[expect(dead_code, reason = "describes the body; `FromJson` reads it")]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = UserUpdate, min_properties = 1)]
+#[expect(dead_code, clippy::struct_field_names, reason = "describes the body; `FromJson` reads it")]
 struct UpdateShape {
     #[schema(
         min_length = 3,
@@ -126,9 +127,12 @@ struct UpdateShape {
     )]
     new_username: Option<String>,
     /// `Free`, `Pro` or `Enterprise`, in any case.
-    #[schema(example = "Pro")]
+    #[schema(
+        pattern = "^([Ff][Rr][Ee][Ee]|[Pp][Rr][Oo]|[Ee][Nn][Tt][Ee][Rr][Pp][Rr][Ii][Ss][Ee])$",
+        example = "Pro"
+    )]
     new_plan: Option<String>,
-    #[schema(min_length = 6, max_length = 256)]
+    #[schema(min_length = 6, max_length = 1024)]
     new_password: Option<String>,
 }
 

@@ -88,7 +88,8 @@ impl ApiError {
 
     pub fn invalid(faults: Vec<Fault>) -> Self {
         let detail = match faults.as_slice() {
-            [only] => format!("{} {}", only.pointer, only.message),
+            [only] if only.pointer.is_empty() => format!("The body {}.", only.message),
+            [only] => format!("{} {}.", only.pointer, only.message),
             _ => format!("{} things are wrong with the input; see errors.", faults.len()),
         };
         Self { faults, ..Self::client(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", detail) }

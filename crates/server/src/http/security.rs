@@ -49,7 +49,7 @@ struct LogEntryShape {
     event_id: i64,
     /// `INFO`, `WARNING` or `CRITICAL` in any case; the syslog names `DEBUG`, `NOTICE`, `ERROR`, `ALERT` and `EMERGENCY` are mapped.
     #[schema(
-        pattern = "^(?i:INFO|WARNING|CRITICAL|DEBUG|NOTICE|ERROR|ALERT|EMERGENCY)$",
+        pattern = "^([Ii][Nn][Ff][Oo]|[Ww][Aa][Rr][Nn][Ii][Nn][Gg]|[Cc][Rr][Ii][Tt][Ii][Cc][Aa][Ll]|[Dd][Ee][Bb][Uu][Gg]|[Nn][Oo][Tt][Ii][Cc][Ee]|[Ee][Rr][Rr][Oo][Rr]|[Aa][Ll][Ee][Rr][Tt]|[Ee][Mm][Ee][Rr][Gg][Ee][Nn][Cc][Yy])$",
         example = "WARNING"
     )]
     severity_level: String,
@@ -69,7 +69,7 @@ fn event_time() -> Schema {
     let number = ObjectBuilder::new()
         .schema_type(Type::Number)
         .minimum(Some(-62_135_596_800.0))
-        .maximum(Some(99_999_999_999.0));
+        .maximum(Some(253_402_207_200_000.0));
     let text = ObjectBuilder::new()
         .schema_type(Type::String)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
@@ -397,7 +397,7 @@ async fn one(
 }
 
 #[derive(Serialize, ToSchema)]
-struct Resolved {
+struct Resolution {
     id: String,
     #[schema(example = "resolved")]
     status: &'static str,
@@ -409,14 +409,14 @@ struct Resolved {
 /// Mark a threat as resolved: it leaves the feed and stays in the statistics. Doing it again changes nothing.
 #[utoipa::path(delete, path = "/security/issue/{issue_id}", tag = "Security",
     params(("issue_id" = String, Path, description = "The log's id: 24 hex digits")),
-    responses((status = 200, body = Resolved), ReadProblems))]
+    responses((status = 200, body = Resolution), ReadProblems))]
 async fn resolve(
     State(app): State<App>,
     Reach(owner): Reach,
     Path(issue_id): Path<String>,
-) -> Result<Json<Resolved>, ApiError> {
+) -> Result<Json<Resolution>, ApiError> {
     let no_such_issue = || ApiError::not_found("There is no issue of this id.");
     let id = issue_id.parse().map_err(|_| no_such_issue())?;
     let resolved_at = app.store.resolve(owner, id, app.clock.now()).await?.ok_or_else(no_such_issue)?;
-    Ok(Json(Resolved { id: id.to_string(), status: "resolved", resolved_at: resolved_at.to_string() }))
+    Ok(Json(Resolution { id: id.to_string(), status: "resolved", resolved_at: resolved_at.to_string() }))
 }

@@ -117,13 +117,12 @@ fn a_rename_under_eight_writers_loses_nothing_and_doubles_nothing() {
 /// Returns the ids of all logs, page by page.
 pub fn all_log_ids(server: &TestServer, username: &str) -> Vec<String> {
     let mut ids = Vec::new();
-    let mut path = format!("/security/logs/{username}?status=all&limit=500");
-    loop {
-        let page = server.get(&path).assert_status(200);
+    let mut path = Some(format!("/security/logs/{username}?status=all&limit=500"));
+    while let Some(page) = path.take().map(|path| server.get(&path).assert_status(200)) {
         ids.extend(page.body.as_array().unwrap().iter().map(|log| log["id"].as_str().unwrap().to_owned()));
-        let Some(link) = page.header("link") else { return ids };
-        path = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
+        path = page.next_page();
     }
+    ids
 }
 
 #[test]

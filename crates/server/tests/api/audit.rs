@@ -4,13 +4,13 @@ use crate::harness::TestServer;
 
 /// 400 ordinary rows of two columns that go together, and row 200 that doesn't.
 fn table() -> String {
-    let mut csv = "bytes,seconds,user\n".to_owned();
-    for row in 1..=400 {
+    let rows = (1..=400).map(|row| {
         let bytes = if row == 200 { 9_100_000 } else { 1_000 + row * 37 % 211 };
         let user = ["ana", "bob", "eve"][row % 3];
-        csv.push_str(&format!("{bytes},{},{user}\n", 10 + row * 37 % 13));
-    }
-    csv
+        format!("{bytes},{},{user}", 10 + row * 37 % 13)
+    });
+    let lines: Vec<String> = std::iter::once("bytes,seconds,user".to_owned()).chain(rows).collect();
+    lines.join("\n")
 }
 
 #[test]
@@ -69,11 +69,12 @@ fn options_are_heard_in_the_query_and_checked() {
 #[test]
 fn files_that_are_no_tables_are_refused_and_leave_nothing() {
     let server = TestServer::dev();
+    let constant = format!("a,b\n{}", "1,2\n".repeat(50));
     let cases: [(&str, &[u8]); 8] = [
         ("empty.csv", b""),
         ("header.csv", b"a,b,c\n"),
         ("one_row.csv", b"a,b\n1,2\n"),
-        ("constant.csv", "a,b\n1,2\n".repeat(50).as_bytes()),
+        ("constant.csv", constant.as_bytes()),
         ("binary.csv", &[0, 159, 146, 150, 0, 1, 2, 3]),
         ("picture.xlsx", b"\x89PNG\r\n\x1a\n0000"),
         ("truncated.xlsx", b"PK\x03\x04\x14\x00\x06\x00"),

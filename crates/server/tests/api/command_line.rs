@@ -58,11 +58,9 @@ fn a_port_in_use_is_told() {
 #[test]
 fn scan_tells_the_anomalies_and_writes_a_score_for_every_row() {
     let folder = TempDir::new().unwrap();
-    let mut csv = "a,b\n".to_owned();
-    for row in 0..200 {
-        csv.push_str(&format!("{},{}\n", row * 37 % 101, if row == 150 { 99_999 } else { row * 17 % 89 }));
-    }
-    std::fs::write(folder.path().join("t.csv"), csv).unwrap();
+    let cell = |row| if row == 150 { 99_999 } else { row * 17 % 89 };
+    let rows: Vec<String> = (0..200).map(|row| format!("{},{}", row * 37 % 101, cell(row))).collect();
+    std::fs::write(folder.path().join("t.csv"), format!("a,b\n{}\n", rows.join("\n"))).unwrap();
     let output =
         sentinelflow(folder.path(), &["scan", "t.csv", "--scores", "scores.csv", "--format", "json"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -87,8 +85,8 @@ fn score(line: &str) -> f64 {
 fn a_file_that_cannot_be_scanned_costs_only_itself() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("bad.csv"), "").unwrap();
-    let rows: String = (0..100).map(|row| format!("{},{}\n", row * 7 % 31, row * 5 % 23)).collect();
-    std::fs::write(folder.path().join("good.csv"), format!("a,b\n{rows}")).unwrap();
+    let rows: Vec<String> = (0..100).map(|row| format!("{},{}", row * 7 % 31, row * 5 % 23)).collect();
+    std::fs::write(folder.path().join("good.csv"), format!("a,b\n{}\n", rows.join("\n"))).unwrap();
     let output = sentinelflow(folder.path(), &["scan", "bad.csv", "missing.csv", "good.csv"]);
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);

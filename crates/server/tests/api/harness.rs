@@ -142,6 +142,7 @@ impl Drop for TestServer {
 }
 
 /// Starts the binary and waits until it says where it listens.
+#[expect(clippy::zombie_processes, reason = "whoever gets the process waits for it")]
 fn spawn(mode: &str, data: &TempDir) -> (Child, String) {
     let mut process = Command::new(BINARY)
         .args([mode, "--listen", "127.0.0.1:0", "--data"])
@@ -226,6 +227,13 @@ impl Answer {
 
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Returns the path of the list's next page.
+    pub fn next_page(&self) -> Option<String> {
+        let link = self.header("link")?;
+        assert!(link.ends_with("; rel=\"next\""), "{}: {link}", self.request);
+        Some(link.trim_start_matches('<').split('>').next()?.to_owned())
     }
 
     /// Returns the pointers of all faults that a 422 names.

@@ -1,5 +1,8 @@
 //! The API as a caller sees it: a real process, a real socket, a real store, nothing looked at from inside.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where something is missing")]
+#![expect(unreachable_pub, reason = "a test has no outside")]
+
 mod harness;
 
 mod accounts;

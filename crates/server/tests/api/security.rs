@@ -81,13 +81,11 @@ fn pages_follow_each_other_without_gap_or_repeat() {
     let sent: BTreeSet<String> = (0..7)
         .map(|_| server.post("/security/analyze/admin", &reference_entry()).assert_status(200).text("log_id"))
         .collect();
-    let mut path = "/security/logs/admin?limit=3".to_owned();
     let mut seen = Vec::new();
-    loop {
-        let page = server.get(&path).assert_status(200);
+    let mut path = Some("/security/logs/admin?limit=3".to_owned());
+    while let Some(page) = path.take().map(|path| server.get(&path).assert_status(200)) {
         seen.extend(page.body.as_array().unwrap().iter().map(|log| log["id"].as_str().unwrap().to_owned()));
-        let Some(link) = page.header("link") else { break };
-        path = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
+        path = page.next_page();
     }
     assert!(seen.is_sorted_by(|newer, older| newer > older), "newest first: {seen:?}");
     assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), sent);
