@@ -10,6 +10,7 @@ mod stats;
 mod caller;
 mod error;
 mod extract;
+mod leftover;
 mod listen;
 
 use std::{
@@ -19,6 +20,7 @@ use std::{
 
 use axum::{
     Router,
+    body::{Body, HttpBody as _},
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
@@ -27,7 +29,7 @@ use axum::{
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument as _, error, error_span};
 
-use self::error::ApiError;
+use self::{error::ApiError, leftover::SharedBody};
 use crate::{app::App, config::Mode};
 
 pub use docs::openapi;
@@ -49,6 +51,7 @@ pub fn router(app: &App) -> Router {
 async fn envelope(State(app): State<App>, request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
     let span = error_span!("request", id = %request_id.to_str().unwrap_or(""));
+    let (request, body) = share_body(request);
     let refused = if app.mode == Mode::Dev { refuse_strangers(&request).err() } else { None };
     let mut response = match refused {
         Some(refusal) => refusal.into_response(),
@@ -56,11 +59,24 @@ async fn envelope(State(app): State<App>, request: Request, next: Next) -> Respo
     };
     if let Some(problem) = problem_of(&mut response) {
         problem.write_into(&mut response, request_id.to_str().unwrap_or(""));
+        if let Some(body) = body {
+            body.discard().await;
+        }
     }
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, request_id);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// Keeps a hand on the request's body, if it has one.
+fn share_body(request: Request) -> (Request, Option<SharedBody>) {
+    if request.body().is_end_stream() {
+        return (request, None);
+    }
+    let (parts, body) = request.into_parts();
+    let body = SharedBody::new(body);
+    (Request::from_parts(parts, Body::new(body.clone())), Some(body))
 }
 
 /// Returns the caller's own id for the request, or a new one.

@@ -50,6 +50,17 @@ fn bodies_that_cannot_be_read_are_told_apart() {
 }
 
 #[test]
+fn whoever_is_refused_before_all_was_sent_still_reads_why() {
+    let server = TestServer::serve();
+    let entry = json!({"message": "x".repeat(900_000)}).to_string().into_bytes();
+    for _ in 0..20 {
+        let headers = [("content-type", "application/json")];
+        server.send("POST", "/security/analyze/nobody", &headers, entry.clone()).assert_problem(401);
+        server.send("POST", "/nowhere", &headers, entry.clone()).assert_problem(404);
+    }
+}
+
+#[test]
 fn every_wrong_field_is_named() {
     let server = TestServer::dev();
     let all = json!({"source": 5, "event_id": "x", "severity_level": "FATAL", "message": null, "metadata": [], "timestamp": "now"});
