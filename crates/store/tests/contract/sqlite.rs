@@ -125,10 +125,15 @@ fn a_newer_schema_is_refused() {
 const KILLS: usize = 5;
 const ACKNOWLEDGED_BEFORE_KILL: usize = 150;
 const ACKNOWLEDGED: &str = "acknowledged ";
+/// Set for the process that is to be killed: the directory it writes to.
+const WRITES_TO: &str = "SENTINELFLOW_CONTRACT_WRITES_TO";
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_sigkill() {
+    if let Some(place) = std::env::var_os(WRITES_TO) {
+        write_until_killed(Path::new(&place)).await;
+    }
     let place = TempDir::new().unwrap();
     let mut acknowledged = Vec::new();
     for kill in 0..KILLS {
@@ -147,15 +152,14 @@ async fn what_was_acknowledged_survives_sigkill() {
     assert!(acknowledged.len() >= KILLS * ACKNOWLEDGED_BEFORE_KILL);
 }
 
-/// Starts `writes_until_killed` in a process of its own, kills it after some acknowledgements and returns all of them.
+/// Starts the test above in a process of its own that only writes, kills it after some acknowledgements and returns all of them.
 fn ids_written_until_killed(place: &Path, enough: usize) -> Vec<ObjectId> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "sqlite::writes_until_killed", "--ignored", "--nocapture"])
-        .stdin(Stdio::piped())
+        .args(["--exact", "sqlite::what_was_acknowledged_survives_sigkill", "--nocapture"])
+        .env(WRITES_TO, place)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    writeln!(child.stdin.take().unwrap(), "{}", place.display()).unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut acknowledged = Vec::new();
     let mut line = String::new();
@@ -173,12 +177,8 @@ fn ids_written_until_killed(place: &Path, enough: usize) -> Vec<ObjectId> {
     acknowledged
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the process that what_was_acknowledged_survives_sigkill kills; it reads the directory from its input"]
-async fn writes_until_killed() {
-    let mut place = String::new();
-    std::io::stdin().read_line(&mut place).unwrap();
-    let store = open(Path::new(place.trim_end()));
+async fn write_until_killed(place: &Path) -> ! {
+    let store = open(place);
     let owner = match store.tenant_named(&"killed".parse().unwrap()).await.unwrap() {
         Some(Tenant { id, .. }) => id,
         None => tenant(&store, "killed").await.id,
@@ -197,4 +197,5 @@ async fn writes_until_killed() {
         });
     }
     writers.join_all().await;
+    unreachable!("the writers never end")
 }
