@@ -12,11 +12,9 @@ mod error;
 mod extract;
 mod leftover;
 mod listen;
+mod request_id;
 
-use std::{
-    any::Any,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::any::Any;
 
 use axum::{
     Router,
@@ -27,15 +25,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::{Instrument as _, error, error_span};
+use tracing::error;
 
 use self::{error::ApiError, leftover::SharedBody};
 use crate::{app::App, config::Mode};
 
 pub use docs::openapi;
 pub use listen::serve;
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Returns the whole API of `API.md` as one service.
 pub fn router(app: &App) -> Router {
@@ -49,22 +45,21 @@ pub fn router(app: &App) -> Router {
 
 /// Gives the request its id, turns strangers away from `dev`, and writes every failure as a problem.
 async fn envelope(State(app): State<App>, request: Request, next: Next) -> Response {
-    let request_id = request_id(request.headers());
-    let span = error_span!("request", id = %request_id.to_str().unwrap_or(""));
+    let id = request_id::of(request.headers());
     let (request, body) = share_body(request);
     let refused = if app.mode == Mode::Dev { refuse_strangers(&request).err() } else { None };
     let mut response = match refused {
         Some(refusal) => refusal.into_response(),
-        None => next.run(request).instrument(span).await,
+        None => request_id::scope(id.clone(), next.run(request)).await,
     };
     if let Some(problem) = problem_of(&mut response) {
-        problem.write_into(&mut response, request_id.to_str().unwrap_or(""));
+        problem.write_into(&mut response, request_id::text(&id));
         if let Some(body) = body {
             body.discard().await;
         }
     }
     let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, request_id);
+    headers.insert(request_id::HEADER, id);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
@@ -79,31 +74,23 @@ fn share_body(request: Request) -> (Request, Option<SharedBody>) {
     (Request::from_parts(parts, Body::new(body.clone())), Some(body))
 }
 
-/// Returns the caller's own id for the request, or a new one.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
-    static REQUESTS: AtomicU64 = AtomicU64::new(0);
-    let is_usable =
-        |id: &&HeaderValue| (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
-    headers.get(REQUEST_ID).filter(is_usable).cloned().unwrap_or_else(|| {
-        let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
-        HeaderValue::from_str(&format!("{:08x}-{number:x}", std::process::id()))
-            .expect("hex digits are a header")
-    })
-}
-
 /// A web page elsewhere can make a browser call loopback; its `Origin`, or a `Host` of its own making, tells.
 fn refuse_strangers(request: &Request) -> Result<(), ApiError> {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
-    if !is_loopback(host) {
-        return Err(ApiError::forbidden("dev answers only requests whose Host is loopback."));
+    let refusal =
+        || ApiError::forbidden("dev answers only requests whose Host is loopback, from its own pages.");
+    let [host] = texts(request.headers(), &header::HOST)[..] else { return Err(refusal()) };
+    let authority = request.uri().authority().map_or(host, |authority| authority.as_str());
+    if !(is_loopback(host) && is_loopback(authority)) {
+        return Err(refusal());
     }
-    let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
-    let is_own = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://")) == Some(host);
-    if is_own {
-        Ok(())
-    } else {
-        Err(ApiError::forbidden("dev answers only requests from its own pages; this Origin is another."))
-    }
+    let is_own = |origin: &str| origin.strip_prefix("http://") == Some(host);
+    let origins = texts(request.headers(), &header::ORIGIN);
+    if origins.into_iter().all(is_own) { Ok(()) } else { Err(refusal()) }
+}
+
+/// Returns each value of a header; what is no text becomes an empty one.
+fn texts<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Vec<&'r str> {
+    headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("")).collect()
 }
 
 /// Tells whether a `Host` header names this machine: `localhost`, 127.0.0.0/8 or `[::1]`, with or without a port.
@@ -130,7 +117,7 @@ fn problem_of(response: &mut Response) -> Option<ApiError> {
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let message =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    error!(panic = message.unwrap_or("unknown"), "A request panicked");
+    error!(request.id = %request_id::current(), panic = message.unwrap_or("unknown"), "A request panicked");
     ApiError::panicked().into_response()
 }
 

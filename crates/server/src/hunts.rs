@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use sentinelflow_domain::{
@@ -18,7 +18,9 @@ use sentinelflow_domain::{
 use sentinelflow_forensic::{Limits, ScanError, scan};
 use thiserror::Error;
 use tokio::sync::Semaphore;
-use tracing::info;
+
+/// How long an upload waits for its turn.
+const DESK_DEADLINE: Duration = Duration::from_mins(1);
 
 pub struct Hunts {
     pub desks: Arc<Semaphore>,
@@ -33,6 +35,8 @@ pub enum HuntError {
     Scan(#[from] ScanError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("no desk became free")]
+    Busy,
     #[error("the scan broke off")]
     BrokeOff(#[source] tokio::task::JoinError),
 }
@@ -47,7 +51,8 @@ impl Hunts {
         filename: String,
         options: ScanOptions,
     ) -> Result<ScanRecord, HuntError> {
-        let desk = Arc::clone(&self.desks).acquire_owned().await.expect("the desks are never closed");
+        let desk = tokio::time::timeout(DESK_DEADLINE, Arc::clone(&self.desks).acquire_owned()).await;
+        let desk = desk.map_err(|_| HuntError::Busy)?.expect("the desks are never closed");
         let waiting = Arc::new(AtomicBool::new(true));
         let _stops_when_dropped = Waiting(Arc::clone(&waiting));
         let (name, limits) = (filename.clone(), self.limits.clone());
@@ -63,12 +68,7 @@ impl Hunts {
 
         let finished_at = self.clock.now();
         let scan = NewScan { tenant, filename, finished_at, duration_ms, report: outcome.report };
-        let record = self.store.record_scan(scan).await?;
-        info!(
-            scan.id = %record.id, scan.rows = record.report.total_scanned, duration_ms,
-            "Scan {} flagged {} of {} rows", record.id, record.report.threats_detected, record.report.total_scanned
-        );
-        Ok(record)
+        Ok(self.store.record_scan(scan).await?)
     }
 }
 

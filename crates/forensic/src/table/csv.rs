@@ -8,7 +8,7 @@ use std::{
 };
 
 use csv_core::ReadRecordResult;
-use encoding_rs::{Decoder, UTF_16BE, UTF_16LE};
+use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
 use memchr::{memchr_iter, memchr2};
 
 use super::{Cell, Record, Source, Visit};
@@ -96,6 +96,7 @@ impl DelimitedText {
                 decoder: encoding.new_decoder_with_bom_removal(),
                 raw: Vec::new(),
                 ended: false,
+                finished: false,
             },
         };
         Ok(Records {
@@ -143,21 +144,24 @@ fn looks_binary(head: &[u8]) -> bool {
 
 enum Input {
     Bytes(File),
-    Utf16 { file: File, decoder: Decoder, raw: Vec<u8>, ended: bool },
+    Utf16 { file: File, decoder: Decoder, raw: Vec<u8>, ended: bool, finished: bool },
 }
 
 impl Input {
     fn read(&mut self, into: &mut [u8]) -> Result<usize, ScanError> {
         match self {
             Self::Bytes(file) => Ok(file.read(into)?),
-            Self::Utf16 { file, decoder, raw, ended } => loop {
+            // A decoder must not be asked again once it has taken the end of the text.
+            Self::Utf16 { finished: true, .. } => Ok(0),
+            Self::Utf16 { file, decoder, raw, ended, finished } => loop {
                 if raw.is_empty() && !*ended {
                     Read::by_ref(file).take(SNIFFED_BYTES as u64).read_to_end(raw)?;
                     *ended = raw.is_empty();
                 }
-                let (_, taken, written, _) = decoder.decode_to_utf8(raw, into, *ended);
+                let (result, taken, written, _) = decoder.decode_to_utf8(raw, into, *ended);
                 raw.drain(..taken);
-                if written > 0 || *ended {
+                *finished = *ended && result == CoderResult::InputEmpty;
+                if written > 0 || *finished {
                     return Ok(written);
                 }
             },
@@ -307,7 +311,8 @@ impl Records {
                 self.record_bytes as u64,
             ));
         }
-        if self.end == self.block.len() {
+        // A decoder writes no part of a character, which may take four bytes.
+        if self.end + 4 > self.block.len() {
             self.block.resize(self.block.len() * 2, 0);
         }
         let read = self.input.read(&mut self.block[self.end..])?;

@@ -172,9 +172,21 @@ fn plain(value: &serde_json::Value) -> String {
     }
 }
 
-/// Returns text of a file so that it can't steer a terminal.
+/// How much of a cell a table shows.
+const SHOWN_CHARS: usize = 80;
+
+/// Returns text of a file, cut, and so that it can neither steer a terminal nor turn the direction of text.
 fn shown(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+    let is_harmless = |char: &char| {
+        let turns = matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        !(char.is_control() || turns)
+    };
+    let replaced = text.chars().map(|char| if is_harmless(&char) { char } else { '\u{fffd}' });
+    let mut shown: String = replaced.take(SHOWN_CHARS).collect();
+    if text.chars().nth(SHOWN_CHARS).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 fn as_json(file: &Path, report: &ScanReport) -> anyhow::Result<String> {
@@ -244,6 +256,7 @@ mod tests {
         for (cell, written) in [("=1+1", "'=1+1"), ("-5.2", "-5.2"), ("@x", "'@x"), ("plain", "plain")] {
             assert_eq!(harmless(cell), written);
         }
-        assert_eq!(shown("a\u{1b}[2Jb"), "a\u{fffd}[2Jb");
+        assert_eq!(shown("a\u{1b}[2Jb\u{202e}"), "a\u{fffd}[2Jb\u{fffd}");
+        assert_eq!(shown(&"x".repeat(10_000)).chars().count(), SHOWN_CHARS + 1);
     }
 }

@@ -3,7 +3,7 @@
 
 use axum::{
     Json,
-    extract::{FromRequest as _, Multipart, Request, State, multipart::Field},
+    extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request, State, multipart::Field},
     http::{HeaderMap, StatusCode, Uri},
 };
 use sentinelflow_domain::{
@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 use tempfile::TempPath;
 use tokio::io::AsyncWriteExt as _;
+use tracing::info;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -23,11 +24,14 @@ use super::{
     docs::{ReadProblems, WriteProblems},
     error::ApiError,
     extract::{Query, next_link, parsed, within},
+    request_id,
 };
 use crate::app::App;
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(scan)).routes(routes!(history))
+    // `spool` counts the bytes itself.
+    let uploads = OpenApiRouter::new().routes(routes!(scan)).layer(DefaultBodyLimit::disable());
+    OpenApiRouter::new().merge(uploads).routes(routes!(history))
 }
 
 /// How long the next piece of an upload may take.
@@ -145,7 +149,13 @@ async fn text(mut field: Field<'_>) -> Result<String, ApiError> {
 
 /// Returns the name a file was sent under, without characters that could mislead whoever reads it.
 fn printable(filename: &str) -> String {
-    filename.chars().filter(|char| !char.is_control()).take(FILENAME_MAX_CHARS).collect()
+    filename.chars().filter(|char| !misleads(*char)).take(FILENAME_MAX_CHARS).collect()
+}
+
+/// Tells whether a character steers a terminal or turns the direction of text (Unicode's `Bidi_Control`).
+fn misleads(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn scan_options(mut query: Query) -> Result<ScanOptions, ApiError> {
@@ -280,6 +290,11 @@ async fn scan(
 ) -> Result<Json<Box<RawValue>>, ApiError> {
     let Upload { path, filename, options } = Upload::receive(request, &app).await?;
     let scan = app.hunts.scan(tenant.id, path, filename, options).await?;
+    info!(
+        request.id = %request_id::current(), scan.id = %scan.id, scan.rows = scan.report.total_scanned,
+        duration_ms = scan.duration_ms,
+        "Scan {} flagged {} of {} rows", scan.id, scan.report.threats_detected, scan.report.total_scanned
+    );
     let answer = serde_json::value::to_raw_value(&ScanShape::from(&scan)).map_err(ApiError::damaged)?;
     Ok(Json(answer))
 }

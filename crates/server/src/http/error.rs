@@ -1,6 +1,6 @@
 //! The closed list of statuses and sentences: every error of every room becomes a problem (RFC 9457) here.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io::ErrorKind};
 
 use axum::{
     body::Body,
@@ -13,6 +13,7 @@ use serde::Serialize;
 use tracing::error;
 use utoipa::ToSchema;
 
+use super::request_id;
 use crate::{credentials::CredentialsError, hunts::HuntError, triage::TriageError};
 
 /// A failure as the caller will read it.
@@ -59,7 +60,7 @@ impl ApiError {
 
     /// A failure of ours: the cause is logged here, once, and the caller gets a constant sentence.
     fn server(cause: &dyn std::error::Error) -> Self {
-        error!(error = %Chain(cause), "A request failed inside: {}", Chain(cause));
+        error!(request.id = %request_id::current(), error = %Chain(cause), "A request failed inside: {}", Chain(cause));
         Self::client(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
@@ -69,11 +70,11 @@ impl ApiError {
 
     /// A dependency is down; the request was not accepted and may be sent again.
     fn unavailable(cause: &dyn std::error::Error) -> Self {
-        error!(error = %Chain(cause), "The store is unavailable: {}", Chain(cause));
+        error!(request.id = %request_id::current(), error = %Chain(cause), "A dependency is unavailable: {}", Chain(cause));
         Self::client(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
-            "The store can't answer now; nothing was accepted. Try again.",
+            "The server can't store anything now; nothing was accepted. Try again.",
         )
         .with_header(header::RETRY_AFTER, HeaderValue::from_static("2"))
     }
@@ -220,6 +221,9 @@ impl From<getrandom::Error> for ApiError {
 
 impl From<std::io::Error> for ApiError {
     fn from(error: std::io::Error) -> Self {
+        if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+            return Self::unavailable(&error);
+        }
         Self::server(&error)
     }
 }
@@ -229,6 +233,12 @@ impl From<HuntError> for ApiError {
         match error {
             HuntError::Scan(error) => error.into(),
             HuntError::Store(error) => error.into(),
+            HuntError::Busy => Self::client(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "Other scans take all the time there is; nothing was kept. Try again.",
+            )
+            .with_header(header::RETRY_AFTER, HeaderValue::from_static("30")),
             HuntError::BrokeOff(_) => Self::server(&error),
         }
     }

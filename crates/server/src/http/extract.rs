@@ -38,6 +38,13 @@ impl<T: FromJson, S: Send + Sync> FromRequest<S> for Body<T> {
                 "The body must be JSON (Content-Type: application/json).",
             ));
         }
+        if request.headers().contains_key(header::CONTENT_ENCODING) {
+            return Err(ApiError::client(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "The body must not be compressed (Content-Encoding).",
+            ));
+        }
         let body = read_body(request).await?;
         let mut object = JsonObject::parse(&body)?;
         let value = T::from_json(&mut object);
@@ -108,7 +115,7 @@ impl<'b> JsonObject<'b> {
     }
 
     pub fn fault(&mut self, name: &str, message: impl Into<String>) {
-        self.faults.push(Fault { pointer: pointer_to(name), message: message.into() });
+        tell(&mut self.faults, pointer_to(name), message.into());
     }
 
     pub fn is_faultless(&self) -> bool {
@@ -216,6 +223,19 @@ impl<'de> de::Deserialize<'de> for Name<'de> {
     }
 }
 
+/// How many faults an answer lists; who sends more knows enough.
+const MOST_FAULTS: usize = 50;
+
+fn tell(faults: &mut Vec<Fault>, pointer: String, message: String) {
+    match faults.len() {
+        ..MOST_FAULTS => faults.push(Fault { pointer, message }),
+        MOST_FAULTS => {
+            faults.push(Fault { pointer: String::new(), message: "has more faults than are listed".into() });
+        }
+        _ => {}
+    }
+}
+
 /// Returns the JSON pointer to a member, to the whole body if `name` is empty.
 fn pointer_to(name: &str) -> String {
     if name.is_empty() {
@@ -276,7 +296,7 @@ impl Query {
     }
 
     pub fn fault(&mut self, name: &str, message: impl Into<String>) {
-        self.faults.push(Fault { pointer: format!("?{name}"), message: message.into() });
+        tell(&mut self.faults, format!("?{name}"), message.into());
     }
 
     /// Takes a parameter as `parse` reads it. Of one that is repeated the faults say so.

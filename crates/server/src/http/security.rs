@@ -4,7 +4,7 @@
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Uri},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, header},
 };
 use sentinelflow_domain::{
     analysis::{Analysis, Category, Degraded, Evidence, Judge, Level, Score, Severity},
@@ -221,19 +221,23 @@ async fn analyze(
     PathTenant(tenant): PathTenant,
     IdempotencyHeader(key): IdempotencyHeader,
     Body(entry): Body<LogEntry>,
-) -> Result<(HeaderMap, Json<Box<RawValue>>), ApiError> {
+) -> Result<(HeaderMap, JsonText), ApiError> {
     let Triaged { log_id, analysis, is_replay } = app.triage.analyze(tenant.id, entry, key).await?;
     let mut headers = HeaderMap::new();
     if is_replay {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     let analyzed = Analyzed { log_id: log_id.to_string(), analysis: (&analysis).into() };
-    Ok((headers, Json(json(&analyzed))))
+    Ok((headers, json(&analyzed)))
 }
 
+/// An answer that is written already.
+type JsonText = ([(HeaderName, HeaderValue); 1], Vec<u8>);
+
 /// Writes an answer that borrows from what it tells.
-fn json(answer: &impl Serialize) -> Box<RawValue> {
-    serde_json::value::to_raw_value(answer).expect("answers have string keys and finite numbers")
+fn json(answer: &impl Serialize) -> JsonText {
+    let text = serde_json::to_vec(answer).expect("answers have string keys and finite numbers");
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text)
 }
 
 #[derive(Serialize, ToSchema)]
@@ -371,10 +375,10 @@ async fn recent(
     State(app): State<App>,
     PathTenant(tenant): PathTenant,
     uri: Uri,
-) -> Result<(HeaderMap, Json<Box<RawValue>>), ApiError> {
+) -> Result<(HeaderMap, JsonText), ApiError> {
     let page = app.store.recent(tenant.id, filter(Query::of(&uri))?).await?;
     let logs: Vec<LogShape<'_>> = page.items.iter().map(LogShape::of).collect::<Result<_, _>>()?;
-    Ok((next_link(&uri, page.next), Json(json(&logs))))
+    Ok((next_link(&uri, page.next), json(&logs)))
 }
 
 /// Fetch one log, whole.
@@ -388,12 +392,12 @@ async fn one(
     State(app): State<App>,
     PathTenant(tenant): PathTenant,
     Path(path): Path<(String, String)>,
-) -> Result<Json<Box<RawValue>>, ApiError> {
+) -> Result<JsonText, ApiError> {
     let no_such_log = || ApiError::not_found("This tenant has no log of this id.");
     let (_, log_id) = path;
     let log_id = log_id.parse().map_err(|_| no_such_log())?;
     let log = app.store.find(tenant.id, log_id).await?.ok_or_else(no_such_log)?;
-    Ok(Json(json(&LogShape::of(&log)?)))
+    Ok(json(&LogShape::of(&log)?))
 }
 
 #[derive(Serialize, ToSchema)]

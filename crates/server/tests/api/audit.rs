@@ -33,6 +33,16 @@ fn a_scan_finds_the_row_that_does_not_belong_and_says_why() {
 }
 
 #[test]
+fn a_table_of_many_megabytes_is_taken() {
+    let server = TestServer::dev();
+    let rows: Vec<String> = (0..40_000).map(|row| format!("{row:0>60},{},{}", row % 97, row % 89)).collect();
+    let csv = format!("id,a,b\n{}\n", rows.join("\n"));
+    assert!(csv.len() > 2 << 20);
+    let scan = server.scan("?engine=statistical", "large.csv", csv.as_bytes()).assert_status(200).body;
+    assert_eq!(scan["total_scanned"], 40_000);
+}
+
+#[test]
 fn the_same_file_gives_the_same_answer() {
     let server = TestServer::dev();
     let scan = || {
@@ -64,6 +74,16 @@ fn options_are_heard_in_the_query_and_checked() {
         .assert_problem(422);
     assert_eq!(wrong.faults(), ["?engine", "?threshold", "?limit", "?async"]);
     server.scan("?ignore=nothing", "a.csv", table.as_bytes()).assert_problem(422);
+}
+
+#[test]
+fn utf_16_that_ends_in_half_a_character_is_read() {
+    let server = TestServer::dev();
+    let mut content = vec![0xff, 0xfe];
+    content.extend(table().encode_utf16().flat_map(u16::to_le_bytes));
+    content.push(0x41);
+    let scan = server.scan("", "half.csv", &content).assert_status(200).body;
+    assert!(scan["total_scanned"].as_u64().is_some_and(|rows| (400..=401).contains(&rows)), "{scan}");
 }
 
 #[test]

@@ -98,6 +98,16 @@ fn every_wrong_field_is_named() {
 }
 
 #[test]
+fn a_flood_of_faults_is_told_in_part() {
+    let server = TestServer::dev();
+    let members: Vec<String> = (0..50_000).map(|member| format!("\"m{member}\":0")).collect();
+    let body = format!("{{{}}}", members.join(",")).into_bytes();
+    let headers = [("content-type", "application/json")];
+    let answer = server.send("POST", "/security/signup", &headers, body).assert_problem(422);
+    assert_eq!(answer.faults().len(), 51);
+}
+
+#[test]
 fn deep_nesting_is_refused_and_harms_nothing() {
     let server = TestServer::dev();
     let nested = |depth: usize| format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
@@ -137,7 +147,8 @@ fn dev_turns_away_web_pages_from_elsewhere() {
     for headers in accepted {
         server.send("GET", "/security/logs/admin", headers, Vec::new()).assert_status(200);
     }
-    let refused: [&[(&str, &str)]; 5] = [
+    let refused: [&[(&str, &str)]; 6] = [
+        &[("origin", &own), ("origin", "https://evil.example")],
         &[("host", "evil.example")],
         &[("host", "localhost.evil.example")],
         &[("origin", "https://evil.example")],

@@ -24,8 +24,11 @@ use super::{
 const QUEUE_LEN: usize = 512;
 /// How many jobs share a commit. More of them would make the first one wait without saving a visible part of a sync.
 const BATCH_MAX: usize = 256;
-/// How long the callers who were just answered get to come back, so that they share a commit again: a fraction of a sync.
-const GATHERING: Duration = Duration::from_micros(100);
+/// While fewer wait than half of those who came together lately, the writer naps: a commit costs as much for one log
+/// as for forty, so that callers who are about to come should share it.
+const NAP: Duration = Duration::from_micros(200);
+/// How often it naps for one commit: at most a millisecond, of an answer's ten.
+const NAPS: usize = 5;
 
 pub(super) struct Writer {
     /// `None` only while the writer is dropped.
@@ -165,18 +168,18 @@ impl Batch<'_> {
 
 fn serve(connection: &Connection, mut ids: Ids, mut queue: mpsc::Receiver<Box<dyn Job>>) {
     let mut jobs = Vec::with_capacity(BATCH_MAX);
-    let mut callers = 0;
+    // How many callers there seem to be at once: the largest batch of late.
+    let mut crowd: usize = 0;
     while queue.blocking_recv_many(&mut jobs, BATCH_MAX) > 0 {
         // A lone caller never waits here; of many, the first would otherwise get a commit of its own each time.
-        if jobs.len() < callers {
-            thread::sleep(GATHERING);
-            while jobs.len() < BATCH_MAX
-                && let Ok(job) = queue.try_recv()
-            {
-                jobs.push(job);
+        for _ in 0..NAPS {
+            if jobs.len() >= crowd / 2 {
+                break;
             }
+            thread::sleep(NAP);
+            take_waiting(&mut queue, &mut jobs);
         }
-        callers = jobs.len();
+        crowd = jobs.len().max(crowd - crowd.div_ceil(8));
         let fate = commit_together(connection, &mut ids, &mut jobs);
         if let Err(reason) = &fate {
             error!(store.jobs = jobs.len(), error = ?reason, "The store could not commit {} jobs", jobs.len());
@@ -184,6 +187,14 @@ fn serve(connection: &Connection, mut ids: Ids, mut queue: mpsc::Receiver<Box<dy
         for job in jobs.drain(..) {
             job.answer(&fate);
         }
+    }
+}
+
+fn take_waiting(queue: &mut mpsc::Receiver<Box<dyn Job>>, jobs: &mut Vec<Box<dyn Job>>) {
+    while jobs.len() < BATCH_MAX
+        && let Ok(job) = queue.try_recv()
+    {
+        jobs.push(job);
     }
 }
 
