@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "a binary has no outside: pub means beyond the file")]
 
 mod config;
+mod printable;
 mod telemetry;
 
 mod app;

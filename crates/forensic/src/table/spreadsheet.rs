@@ -60,8 +60,7 @@ impl XlsxSheet {
 
 impl XlsSheet {
     pub(crate) fn open(file: &Path, sheet: Option<&str>, limits: &Limits) -> Result<Self, ScanError> {
-        bounds::check_xls(file)?;
-        let reader = BufReader::new(File::open(file)?);
+        let reader = bounds::checked_xls(file)?;
         let mut book = guarded(|| Xls::new(reader).map_err(|error| damaged(&error)))?;
         let sheets = worksheets(book.sheets_metadata());
         for candidate in candidates(&sheets, sheet)? {
@@ -243,8 +242,19 @@ fn worksheets(sheets: &[calamine::Sheet]) -> Vec<String> {
     sheets.iter().filter(|sheet| sheet.typ == SheetType::WorkSheet).map(|sheet| sheet.name.clone()).collect()
 }
 
+/// A workbook with more is none that people made.
+const MOST_SHEETS: usize = 1_000;
+/// How many sheets are read in search of the first with rows: an empty one may take megabytes to say so.
+const SEARCHED_SHEETS: usize = 16;
+
 fn candidates<'s>(sheets: &'s [String], asked: Option<&str>) -> Result<Vec<&'s String>, ScanError> {
-    let Some(asked) = asked else { return Ok(sheets.iter().collect()) };
+    if sheets.len() > MOST_SHEETS {
+        return Err(ScanError::too_large(
+            format!("the workbook has {} sheets", sheets.len()),
+            MOST_SHEETS as u64,
+        ));
+    }
+    let Some(asked) = asked else { return Ok(sheets.iter().take(SEARCHED_SHEETS).collect()) };
     match sheets.iter().find(|sheet| *sheet == asked) {
         Some(sheet) => Ok(vec![sheet]),
         None => Err(ScanError::NoSuchSheet { sheet: asked.to_owned(), sheets: sheets.to_vec() }),
@@ -254,7 +264,7 @@ fn candidates<'s>(sheets: &'s [String], asked: Option<&str>) -> Result<Vec<&'s S
 fn no_rows(asked: Option<&str>) -> ScanError {
     ScanError::not_a_table(match asked {
         Some(sheet) => format!("sheet “{sheet}” is empty"),
-        None => "every sheet is empty".to_owned(),
+        None => format!("none of its first {SEARCHED_SHEETS} sheets has rows"),
     })
 }
 

@@ -18,6 +18,11 @@ const STYLES: &str = r#"<styleSheet xmlns="http://schemas.openxmlformats.org/spr
 
 /// Packs sheets, given by name and rows of XML cells, into a workbook.
 fn workbook(sheets: &[(&str, String)]) -> Vec<u8> {
+    workbook_with(sheets, &[])
+}
+
+/// Packs sheets and other parts, given by name and text, into a workbook.
+fn workbook_with(sheets: &[(&str, String)], others: &[(&str, &str)]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let mut part = |name: &str, text: &str| {
         zip.start_file(name, SimpleFileOptions::default()).unwrap();
@@ -58,6 +63,9 @@ fn workbook(sheets: &[(&str, String)]) -> Vec<u8> {
                 r#"<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{rows}</sheetData></worksheet>"#
             ),
         );
+    }
+    for (name, text) in others {
+        part(name, text);
     }
     zip.finish().unwrap().into_inner()
 }
@@ -184,4 +192,26 @@ fn a_bomb_that_lies_about_its_size_goes_out() {
 /// Bytes of a sheet around its rows.
 fn workbook_frame() -> usize {
     r#"<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData></sheetData></worksheet>"#.len()
+}
+
+#[test]
+fn a_list_of_strings_cannot_claim_more_than_it_holds() {
+    let with = |strings: &str| {
+        scan_bytes(&workbook_with(&[("Flows", calm_sheet(20))], &[("xl/sharedStrings.xml", strings)]))
+    };
+    for attributes in [r#"uniqueCount="3""#, r#"count="10000000000" uniqueCount='3'"#, ""] {
+        with(&format!("<?xml version=\"1.0\"?><!-- ours --><sst {attributes}><si/></sst>")).unwrap();
+    }
+    for count in ["10000000000000", "1152921504606846975", "2000000"] {
+        let claimed = with(&format!(r#"<!-- <sst> --><x:sst a=">" uniqueCount = "{count}"></x:sst>"#));
+        assert!(matches!(claimed, Err(ScanError::TooLarge { .. })), "{claimed:?}");
+    }
+    for odd in [
+        r#"<sst uniqueCount="99999999999999999999999"/>"#,
+        r#"<!--><sst uniqueCount="1"/>--><sst uniqueCount="10000000000000"/>"#,
+        r#"<other/><sst uniqueCount="10000000000000"/>"#,
+        r#"<sst uniqueCount="1""#,
+    ] {
+        assert!(matches!(with(odd), Err(ScanError::NotATable { .. })), "{odd}");
+    }
 }

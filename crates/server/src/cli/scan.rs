@@ -15,6 +15,7 @@ use sentinelflow_forensic::{Limits, ScanOutcome, scan};
 use serde::Serialize;
 
 use super::tell;
+use crate::printable::misleads;
 
 #[derive(Args)]
 pub struct ScanArgs {
@@ -177,11 +178,7 @@ const SHOWN_CHARS: usize = 80;
 
 /// Returns text of a file, cut, and so that it can neither steer a terminal nor turn the direction of text.
 fn shown(text: &str) -> String {
-    let is_harmless = |char: &char| {
-        let turns = matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        !(char.is_control() || turns)
-    };
-    let replaced = text.chars().map(|char| if is_harmless(&char) { char } else { '\u{fffd}' });
+    let replaced = text.chars().map(|char| if misleads(char) { '\u{fffd}' } else { char });
     let mut shown: String = replaced.take(SHOWN_CHARS).collect();
     if text.chars().nth(SHOWN_CHARS).is_some() {
         shown.push('…');

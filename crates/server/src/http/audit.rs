@@ -26,7 +26,7 @@ use super::{
     extract::{Query, next_link, parsed, within},
     request_id,
 };
-use crate::app::App;
+use crate::{app::App, printable::misleads};
 
 pub fn routes() -> OpenApiRouter<App> {
     // `spool` counts the bytes itself.
@@ -150,12 +150,6 @@ async fn text(mut field: Field<'_>) -> Result<String, ApiError> {
 /// Returns the name a file was sent under, without characters that could mislead whoever reads it.
 fn printable(filename: &str) -> String {
     filename.chars().filter(|char| !misleads(*char)).take(FILENAME_MAX_CHARS).collect()
-}
-
-/// Tells whether a character steers a terminal or turns the direction of text (Unicode's `Bidi_Control`).
-fn misleads(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn scan_options(mut query: Query) -> Result<ScanOptions, ApiError> {
