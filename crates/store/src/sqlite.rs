@@ -5,6 +5,7 @@ mod errors;
 mod migrations;
 mod row_id;
 
+mod filing;
 mod logs;
 mod readers;
 mod scans;
@@ -103,7 +104,9 @@ impl LogBook for SqliteStore {
         let origin = self.origin;
         match LogRow::new(tenant, log) {
             (log, None) => {
-                self.writer.run(move |batch| log.insert(batch).map(|id| Recorded::New(origin.id(id)))).await
+                // The log comes back, so that its memory is freed where it was taken and not by the one writing thread.
+                let (id, _log) = self.writer.run(move |batch| Ok((log.insert(batch)?, log))).await?;
+                Ok(Recorded::New(origin.id(id)))
             }
             (log, Some(key)) => {
                 let insert = move |batch: &mut writer::Batch<'_>| {

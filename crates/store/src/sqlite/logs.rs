@@ -12,6 +12,7 @@ use sentinelflow_domain::{
 
 use super::{
     errors::damaged,
+    filing::NEWEST_FILED,
     row_id::{Origin, first_row_of, second_of},
     writer::Batch,
 };
@@ -69,7 +70,7 @@ impl LogRow {
             self.summary,
             self.analysis,
         ])?;
-        batch.counts.add(self.tenant, self.received_at, self.score);
+        batch.unfiled.add_one();
         Ok(id)
     }
 
@@ -124,13 +125,16 @@ pub(super) fn resolve(
     if let Some(resolved_at) = resolved_at {
         return Ok(Some(Timestamp::from_millis(resolved_at)));
     }
-    connection
-        .prepare_cached("UPDATE logs SET resolved_at = ? WHERE id = ?")?
-        .execute([now.as_millis(), id])?;
+    // A log that is not filed yet will be filed as it is then.
+    for update in
+        ["UPDATE logs SET resolved_at = ? WHERE id = ?", "UPDATE filed_logs SET resolved_at = ? WHERE id = ?"]
+    {
+        connection.prepare_cached(update)?.execute([now.as_millis(), id])?;
+    }
     Ok(Some(now))
 }
 
-const COLUMNS: &str = "id, received_at, resolved_at, timestamp, event_id, severity_level, \
+const COLUMNS: &str = "logs.id, received_at, logs.resolved_at, timestamp, event_id, severity_level, \
                        source, message, metadata, summary, analysis";
 
 pub(super) fn find(
@@ -151,14 +155,30 @@ pub(super) fn recent(
     tenant: i64,
     filter: &LogFilter,
 ) -> rusqlite::Result<Page<LogRecord>> {
-    let Query { sql, values } = query(origin, tenant, filter);
-    let mut select = connection.prepare_cached(&sql)?;
-    let rows = select.query_map(params_from_iter(values), |row| record(origin, row))?;
-    let mut items = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let most = filter.limit.saturating_add(1);
+    // One snapshot for both, so that no log is filed in between.
+    let snapshot = connection.unchecked_transaction()?;
+    let mut items = Vec::new();
+    for part in [Part::Unfiled, Part::Filed] {
+        if items.len() < most {
+            let Query { sql, values } = query(part, origin, tenant, filter, most - items.len());
+            let mut select = snapshot.prepare_cached(&sql)?;
+            for row in select.query_map(params_from_iter(values), |row| record(origin, row))? {
+                items.push(row?);
+            }
+        }
+    }
     let has_more = items.len() > filter.limit;
     items.truncate(filter.limit);
     let next = items.last().filter(|_| has_more).map(|last| last.id);
     Ok(Page { items, next })
+}
+
+/// Which of a tenant's logs a query walks: those that are not filed are the newest.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    Unfiled,
+    Filed,
 }
 
 pub(super) struct Query {
@@ -174,34 +194,43 @@ impl Query {
     }
 }
 
-/// Returns the query for a page and one log more, which tells whether another page follows.
-pub(super) fn query(origin: Origin, tenant: i64, filter: &LogFilter) -> Query {
+/// Returns the query for the newest logs of a part that pass the filter, at most so many.
+pub(super) fn query(part: Part, origin: Origin, tenant: i64, filter: &LogFilter, most: usize) -> Query {
     let (index, status) = match filter.status {
-        StatusFilter::Active => ("logs_active", " AND score >= 20 AND resolved_at IS NULL"),
-        StatusFilter::Resolved => ("logs_resolved", " AND resolved_at IS NOT NULL"),
-        StatusFilter::All => ("logs_of_tenant", ""),
+        StatusFilter::Active => ("filed_active", " AND list.score >= 20 AND list.resolved_at IS NULL"),
+        StatusFilter::Resolved => ("filed_resolved", " AND list.resolved_at IS NOT NULL"),
+        StatusFilter::All => ("filed_of_tenant", ""),
     };
-    let sql = format!("SELECT {COLUMNS} FROM logs INDEXED BY {index} WHERE tenant = ?{status}");
+    let (list, from) = match part {
+        Part::Unfiled => ("logs", "logs".to_owned()),
+        Part::Filed => ("filed_logs", format!("filed_logs INDEXED BY {index} CROSS JOIN logs USING (id)")),
+    };
+    let status = status.replace("list", list);
+    let sql = format!("SELECT {COLUMNS} FROM {from} WHERE {list}.tenant = ?{status}");
     let mut query = Query { sql, values: vec![Value::Integer(tenant)] };
+    if let Part::Unfiled = part {
+        query.sql.push_str(" AND logs.id > ");
+        query.sql.push_str(NEWEST_FILED);
+    }
     if let Some(before) = filter.before {
-        query.and("id < ?", origin.rows_before(before));
+        query.and(&format!("{list}.id < ?"), origin.rows_before(before));
     }
     if let Some(since) = filter.since {
         // No id is behind its log's receipt, so the range of ids holds every log of the range of time.
-        query.and("id >= ?", first_row_of(second_of(since)));
+        query.and(&format!("{list}.id >= ?"), first_row_of(second_of(since)));
         query.and("received_at >= ?", since.as_millis());
     }
     if let Some(until) = filter.until {
         let ahead = "(SELECT value FROM meta WHERE key = 'id_lead_s') + 1 << 24";
-        query.and(&format!("id < ? + ({ahead})"), first_row_of(second_of(until)));
+        query.and(&format!("{list}.id < ? + ({ahead})"), first_row_of(second_of(until)));
         query.and("received_at < ?", until.as_millis());
     }
     if let Some(min_score) = filter.min_score {
-        query.and("score >= ?", i64::from(min_score.value()));
+        query.and("logs.score >= ?", i64::from(min_score.value()));
     }
     if let Some(severity) = filter.severity {
-        query.and("score >= ?", i64::from(severity.lowest_score().value()));
-        query.and("score <= ?", i64::from(severity.highest_score().value()));
+        query.and("logs.score >= ?", i64::from(severity.lowest_score().value()));
+        query.and("logs.score <= ?", i64::from(severity.highest_score().value()));
     }
     if let Some(category) = filter.category {
         query.and("category = ?", category.as_str().to_owned());
@@ -220,8 +249,10 @@ pub(super) fn query(origin: Origin, tenant: i64, filter: &LogFilter) -> Query {
         )
         .expect("writing to a string can't fail");
     }
-    query.sql.push_str(" ORDER BY id DESC LIMIT ?");
-    query.values.push(Value::Integer(i64::try_from(filter.limit).unwrap_or(i64::MAX - 1) + 1));
+    query.sql.push_str(" ORDER BY ");
+    query.sql.push_str(list);
+    query.sql.push_str(".id DESC LIMIT ?");
+    query.values.push(Value::Integer(i64::try_from(most).unwrap_or(i64::MAX)));
     query
 }
 
@@ -270,37 +301,48 @@ mod tests {
         let moment = Some(Timestamp::from_millis(9_000));
         let page = LogFilter::default();
         let filters = [
-            (page.clone(), "logs_active (tenant=?)"),
-            (LogFilter { before: cursor, ..page.clone() }, "logs_active (tenant=? AND rowid<?)"),
-            (LogFilter { since: moment, ..page.clone() }, "logs_active (tenant=? AND rowid>?)"),
-            (LogFilter { until: moment, ..page.clone() }, "logs_active (tenant=? AND rowid<?)"),
+            (page.clone(), "INDEX filed_active (tenant=?)"),
+            (LogFilter { before: cursor, ..page.clone() }, "INDEX filed_active (tenant=? AND rowid<?)"),
+            (LogFilter { since: moment, ..page.clone() }, "INDEX filed_active (tenant=? AND rowid>?)"),
+            (LogFilter { until: moment, ..page.clone() }, "INDEX filed_active (tenant=? AND rowid<?)"),
             (
                 LogFilter { since: moment, until: moment, ..page.clone() },
-                "logs_active (tenant=? AND rowid>? AND rowid<?)",
+                "INDEX filed_active (tenant=? AND rowid>? AND rowid<?)",
             ),
-            (LogFilter { text: Some("x".into()), ..page.clone() }, "logs_active (tenant=?)"),
-            (LogFilter { status: StatusFilter::All, ..page.clone() }, "logs_of_tenant (tenant=?)"),
-            (LogFilter { status: StatusFilter::Resolved, ..page }, "logs_resolved (tenant=?)"),
+            (LogFilter { text: Some("x".into()), ..page.clone() }, "INDEX filed_active (tenant=?)"),
+            (
+                LogFilter { status: StatusFilter::All, ..page.clone() },
+                "COVERING INDEX filed_of_tenant (tenant=?)",
+            ),
+            (LogFilter { status: StatusFilter::Resolved, ..page }, "INDEX filed_resolved (tenant=?)"),
         ];
         for (filter, index) in filters {
-            let plan = plan(&query(Origin([1; 5]), 1, &filter).sql);
-            assert!(plan.contains(&format!("SEARCH logs USING INDEX {index}")), "{plan}");
-            assert!(!plan.contains("SCAN logs") && !plan.contains("TEMP B-TREE"), "{plan}");
+            for (part, search) in [
+                (Part::Filed, format!("SEARCH filed_logs USING {index}")),
+                (Part::Unfiled, "SEARCH logs USING INTEGER PRIMARY KEY (rowid>?".to_owned()),
+            ] {
+                let plan = plan(&query(part, Origin([1; 5]), 1, &filter, 9).sql);
+                assert!(plan.contains(&search), "{plan}");
+                assert!(!plan.contains("SCAN logs") && !plan.contains("TEMP B-TREE"), "{plan}");
+            }
         }
         let others = [
             (
                 format!("SELECT {COLUMNS} FROM logs WHERE id = ? AND tenant = ?"),
                 "logs USING INTEGER PRIMARY KEY (rowid=?)",
             ),
-            (
-                stats::PER_MINUTE.to_owned(),
-                "minute_counts USING PRIMARY KEY (tenant=? AND minute>? AND minute<?)",
-            ),
             (scans::LIST.to_owned(), "scans USING INDEX scans_of_tenant (tenant=? AND rowid<?)"),
         ];
         for (sql, search) in others {
             let plan = plan(&sql);
             assert_eq!(plan, format!("SEARCH {search}"));
+        }
+        let plan = plan(&stats::query());
+        for search in [
+            "minute_counts USING PRIMARY KEY (tenant=? AND minute>? AND minute<?)",
+            "logs USING INTEGER PRIMARY KEY (rowid>?)",
+        ] {
+            assert!(plan.contains(&format!("SEARCH {search}")) && !plan.contains("SCAN logs"), "{plan}");
         }
     }
 }

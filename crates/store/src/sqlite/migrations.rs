@@ -2,7 +2,8 @@
 
 use rusqlite::Connection;
 
-const STEPS: [&str; 1] = [include_str!("migrations/0001_first_tables.sql")];
+const STEPS: [&str; 2] =
+    [include_str!("migrations/0001_first_tables.sql"), include_str!("migrations/0002_filing.sql")];
 
 /// The version that this binary writes.
 pub(super) const NEWEST: i64 = STEPS.len().cast_signed() as i64;
@@ -21,4 +22,33 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_of_the_first_schema_are_listed_by_the_next() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO tenants VALUES (1, 'ana', 'ana', 'FREE', NULL, 0);
+                 INSERT INTO logs VALUES (5, 1, 60000, NULL, NULL, 1, 80, '', '', '', '', '', '', ''),
+                                         (7, 1, 60000, 70000, NULL, 1, 5, '', '', '', '', '', '', '');",
+            )
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        let filed: Vec<(i64, i64, i64, Option<i64>)> = connection
+            .prepare("SELECT id, tenant, score, resolved_at FROM filed_logs ORDER BY id")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(filed, [(5, 1, 80, None), (7, 1, 5, Some(70_000))]);
+        assert_eq!(version(&connection).unwrap(), NEWEST);
+    }
 }

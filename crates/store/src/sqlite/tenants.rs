@@ -12,7 +12,7 @@ use sentinelflow_domain::{
     time::Timestamp,
 };
 
-use super::{errors::damaged, row_id::Origin, writer::Batch};
+use super::{errors::damaged, filing::NEWEST_FILED, row_id::Origin, writer::Batch};
 
 /// All tenants by whatever they are looked up by.
 #[derive(Debug, Clone, Default)]
@@ -158,6 +158,9 @@ fn tenant(origin: Origin, row: &Row<'_>) -> rusqlite::Result<Tenant> {
 
 fn count_logs(connection: &Connection, tenant: i64) -> rusqlite::Result<u64> {
     connection
-        .prepare_cached("SELECT count(*) FROM logs INDEXED BY logs_of_tenant WHERE tenant = ?")?
+        .prepare_cached(&format!(
+            "SELECT (SELECT count(*) FROM filed_logs INDEXED BY filed_of_tenant WHERE tenant = ?1)
+                  + (SELECT count(*) FROM logs WHERE id > {NEWEST_FILED} AND tenant = ?1)"
+        ))?
         .query_row([tenant], |row| row.get(0))
 }

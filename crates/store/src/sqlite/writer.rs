@@ -16,8 +16,8 @@ use tracing::error;
 
 use super::{
     errors::store_error,
+    filing::Unfiled,
     row_id::{Ids, Origin},
-    stats::MinuteTally,
 };
 
 /// How many jobs may wait; a caller beyond that waits before it hands its job over.
@@ -130,7 +130,7 @@ where
 /// One transaction, as its jobs see it.
 pub(super) struct Batch<'c> {
     pub(super) connection: &'c Connection,
-    pub(super) counts: MinuteTally,
+    pub(super) unfiled: &'c mut Unfiled,
     ids: &'c mut Ids,
     after_commit: Vec<Box<dyn FnOnce()>>,
 }
@@ -170,6 +170,7 @@ fn serve(connection: &Connection, mut ids: Ids, mut queue: mpsc::Receiver<Box<dy
     let mut jobs = Vec::with_capacity(BATCH_MAX);
     // How many callers there seem to be at once: the largest batch of late.
     let mut crowd: usize = 0;
+    let mut unfiled = Unfiled::unknown();
     while queue.blocking_recv_many(&mut jobs, BATCH_MAX) > 0 {
         // A lone caller never waits here; of many, the first would otherwise get a commit of its own each time.
         for _ in 0..NAPS {
@@ -180,7 +181,7 @@ fn serve(connection: &Connection, mut ids: Ids, mut queue: mpsc::Receiver<Box<dy
             take_waiting(&mut queue, &mut jobs);
         }
         crowd = jobs.len().max(crowd - crowd.div_ceil(8));
-        let fate = commit_together(connection, &mut ids, &mut jobs);
+        let fate = commit_together(connection, &mut ids, &mut unfiled, &mut jobs);
         if let Err(reason) = &fate {
             error!(store.jobs = jobs.len(), error = ?reason, "The store could not commit {} jobs", jobs.len());
         }
@@ -202,10 +203,11 @@ fn take_waiting(queue: &mut mpsc::Receiver<Box<dyn Job>>, jobs: &mut Vec<Box<dyn
 fn commit_together(
     connection: &Connection,
     ids: &mut Ids,
+    unfiled: &mut Unfiled,
     jobs: &mut [Box<dyn Job>],
 ) -> Result<(), NotCommitted> {
     let lead_stored_s = ids.lead_s;
-    let done = catch_unwind(AssertUnwindSafe(|| transact(connection, ids, jobs)))
+    let done = catch_unwind(AssertUnwindSafe(|| transact(connection, ids, unfiled, jobs)))
         .unwrap_or(Err(NotCommitted::Panic));
     if done.is_err() {
         ids.lead_s = lead_stored_s;
@@ -223,18 +225,19 @@ fn commit_together(
 fn transact(
     connection: &Connection,
     ids: &mut Ids,
+    unfiled: &mut Unfiled,
     jobs: &mut [Box<dyn Job>],
 ) -> Result<Vec<Box<dyn FnOnce()>>, NotCommitted> {
     execute(connection, "BEGIN IMMEDIATE")?;
     let lead_stored_s = ids.lead_s;
-    let mut batch = Batch { connection, counts: MinuteTally::default(), ids, after_commit: Vec::new() };
+    let mut batch = Batch { connection, unfiled, ids, after_commit: Vec::new() };
     for job in jobs {
         job.run(&mut batch);
         if connection.is_autocommit() {
             return Err(NotCommitted::GivenUp);
         }
     }
-    batch.counts.write(connection)?;
+    batch.unfiled.file_if_many(connection)?;
     if batch.ids.lead_s > lead_stored_s {
         connection
             .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('id_lead_s', ?)")?
@@ -255,17 +258,14 @@ mod tests {
     use sentinelflow_domain::id::ObjectId;
 
     use super::*;
+    use crate::sqlite::migrations::migrate;
 
     /// Starts a writer on an empty table `t` of unique numbers, which is busy until the returned sender is dropped:
     /// what is handed over until then shares one transaction.
     async fn busy_writer() -> (Arc<Writer>, mpsc::Sender<()>) {
-        let connection = Connection::open_in_memory().unwrap();
-        connection
-            .execute_batch(
-                "CREATE TABLE t (x UNIQUE); CREATE TABLE meta (key, value);
-                 CREATE TABLE minute_counts (tenant, minute, events, threats, max_score, PRIMARY KEY (tenant, minute))",
-            )
-            .unwrap();
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        connection.execute_batch("CREATE TABLE t (x UNIQUE)").unwrap();
         let writer = Arc::new(Writer::start(connection, Ids::new(Origin([1; 5]), None, 0)).unwrap());
         let (busy, until) = mpsc::channel::<()>();
         let (begun, has_begun) = oneshot::channel();
@@ -364,7 +364,9 @@ mod tests {
         let id: ObjectId = Origin([1; 5]).id(writer.run(mint_back_in_time).await.unwrap());
         assert_eq!(id.seconds(), 90);
         let read = |batch: &mut Batch<'_>| {
-            batch.connection.query_row("SELECT value FROM meta", [], |row| row.get::<_, u32>(0))
+            batch
+                .connection
+                .query_row("SELECT value FROM meta WHERE key = 'id_lead_s'", [], |row| row.get::<_, u32>(0))
         };
         assert_eq!(writer.run(read).await.unwrap(), 30);
     }

@@ -9,7 +9,7 @@ use std::{
 
 use sentinelflow_domain::{
     id::ObjectId,
-    store::{LogFilter, NewLog, NewTenant, Owner, Recorded},
+    store::{LogFilter, LogRecord, NewLog, NewTenant, Owner, Recorded, StatusFilter},
     tenant::{ApiKeyHash, Tenant},
 };
 use sentinelflow_store::{OpenError, SqliteStore};
@@ -56,6 +56,47 @@ async fn reopening_finds_everything() {
     let until = Some(at(1));
     let old = all_pages(&store, ana.id, LogFilter { until, ..everything() }).await;
     assert_eq!(ids(&old), [next, resolved], "the id ran ahead of its receipt, and is found nevertheless");
+}
+
+#[tokio::test]
+async fn lists_and_counts_are_whole_at_every_moment() {
+    let place = TempDir::new().unwrap();
+    let mut store = open(place.path());
+    let owners = [tenant(&store, "ana").await.id, tenant(&store, "bob").await.id];
+    // Enough for logs to be filed several times, with some waiting in between.
+    for step in 1..=24 {
+        let mut written = Vec::new();
+        for number in 0..60_u8 {
+            let new = NewLog {
+                received_at: at(i64::from(number) * 4_000),
+                ..log(owners[usize::from(number % 2)], "x", number)
+            };
+            written.push(record(&store, new).await);
+        }
+        for id in written.into_iter().step_by(7) {
+            store.resolve(Owner::Anyone, id, at(9)).await.unwrap();
+        }
+        if step % 5 == 0 {
+            drop(store);
+            store = open(place.path());
+        }
+        for owner in owners {
+            let all = all_pages(&store, owner, everything()).await;
+            assert_eq!(all.len(), 30 * step);
+            assert!(all.is_sorted_by(|one, next| one.id > next.id));
+            let is_active = |log: &&LogRecord| log.resolved_at.is_none() && log.analysis.score.is_threat();
+            let active: Vec<LogRecord> = all.iter().filter(is_active).cloned().collect();
+            assert_eq!(
+                all_pages(&store, owner, LogFilter { limit: 50, ..LogFilter::default() }).await,
+                active
+            );
+            let resolved: Vec<LogRecord> =
+                all.iter().filter(|log| log.resolved_at.is_some()).cloned().collect();
+            let status = StatusFilter::Resolved;
+            assert_eq!(all_pages(&store, owner, LogFilter { status, ..everything() }).await, resolved);
+            assert_eq!(store.per_minute(owner, i64::MIN, i64::MAX).await.unwrap(), recount(&all));
+        }
+    }
 }
 
 #[tokio::test]
