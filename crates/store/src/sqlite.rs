@@ -240,6 +240,17 @@ mod tests {
 
     use super::*;
 
+    async fn sign_up_ana(store: &SqliteStore) -> TenantId {
+        let ana = NewTenant {
+            username: "ana".parse().unwrap(),
+            plan: Plan::Free,
+            password: None,
+            api_key: None,
+            created_at: Timestamp::from_millis(0),
+        };
+        store.sign_up(ana).await.unwrap().id
+    }
+
     fn large_log(tenant: TenantId) -> NewLog {
         let entry = LogEntry {
             source: Source::try_from("sshd".to_owned()).unwrap(),
@@ -276,14 +287,7 @@ mod tests {
             };
             store.writer.run(limit)
         };
-        let ana = NewTenant {
-            username: "ana".parse().unwrap(),
-            plan: Plan::Free,
-            password: None,
-            api_key: None,
-            created_at: Timestamp::from_millis(0),
-        };
-        let ana = store.sign_up(ana).await.unwrap().id;
+        let ana = sign_up_ana(&store).await;
         limit_pages(200).await.unwrap();
         let mut recorded = 0;
         let outage = loop {
@@ -310,14 +314,7 @@ mod tests {
     async fn a_row_that_is_not_what_was_stored_is_damage() {
         let place = tempfile::TempDir::new().unwrap();
         let store = SqliteStore::open(place.path()).unwrap();
-        let ana = NewTenant {
-            username: "ana".parse().unwrap(),
-            plan: Plan::Free,
-            password: None,
-            api_key: None,
-            created_at: Timestamp::from_millis(0),
-        };
-        let ana = store.sign_up(ana).await.unwrap().id;
+        let ana = sign_up_ana(&store).await;
         let Recorded::New(id) = store.record(large_log(ana)).await.unwrap() else {
             panic!("no key was given")
         };

@@ -22,8 +22,8 @@ const WRITER_CACHE_KIB: i64 = 8 * 1024;
 const READER_CACHE_KIB: i64 = 2 * 1024;
 /// A commit writes whole pages: with many tenants most of them are of indexes, a few bytes of each new.
 const PAGE_BYTES: i64 = 4 * 1024;
-/// How many pages of write-ahead log are copied back at once: 4 MiB. More would be cheaper, as each time costs two more syncs, but
-/// callers wait meanwhile: a hundredth second for four times as much.
+/// How many pages of write-ahead log are copied back at once: 4 MiB. Each time costs two more syncs, but callers wait
+/// meanwhile: four times as much keeps them for a hundredth of a second.
 const CHECKPOINT_PAGES: i64 = 1_000;
 const WAL_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 
@@ -38,6 +38,8 @@ pub enum OpenError {
     NotOurs { path: PathBuf },
     #[error("{} has schema version {found}; this binary knows versions up to {known}", path.display())]
     FromTheFuture { path: PathBuf, found: i64, known: i64 },
+    #[error("there is no room on the disk for {}", path.display())]
+    DiskFull { path: PathBuf },
     #[error("{} cannot be read as a database", path.display())]
     Sqlite { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
 }
@@ -118,6 +120,7 @@ impl OwnedFile {
         let path = self.path.clone();
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => OpenError::NotOurs { path },
+            Some(ErrorCode::DiskFull) => OpenError::DiskFull { path },
             _ => OpenError::Sqlite { path, source: Box::new(error) },
         }
     }
