@@ -28,6 +28,7 @@ pub(crate) struct XlsxSheet<'p> {
     sheet: String,
     columns: usize,
     row_bytes: usize,
+    text_bytes: u64,
     faulty: Count<usize>,
 }
 
@@ -58,6 +59,7 @@ impl<'p> XlsxSheet<'p> {
         watch: &Watch<'p>,
     ) -> Result<Self, ScanError> {
         bounds::check_xlsx(file, limits, watch)?;
+        let text_bytes = (file.metadata()?.len() * MOST_TEXT_PER_BYTE).max(UNSUSPICIOUS_TEXT_BYTES);
         let reader = watch.open(file)?;
         let book = guarded(|| Xlsx::new(reader).map_err(|error| damaged(&error)))?;
         let mut opened = Self {
@@ -66,6 +68,7 @@ impl<'p> XlsxSheet<'p> {
             sheet: String::new(),
             columns: limits.columns,
             row_bytes: limits.record_bytes,
+            text_bytes,
             faulty: Count::new(0),
         };
         let sheets = worksheets(opened.book.get_mut().sheets_metadata());
@@ -133,6 +136,7 @@ impl XlsxSheet<'_> {
         let rows = f64::from(cells.dimensions().end.0) + 1.0;
         let mut row = Row::default();
         let mut width = 0;
+        let mut text_bytes = 0;
         while let Some(cell) = guarded(|| cells.next_cell().map_err(|error| damaged(&error)))? {
             let (number, column) = cell.get_position();
             if column as usize >= self.columns {
@@ -148,6 +152,14 @@ impl XlsxSheet<'_> {
                 )));
             }
             if number > row.number {
+                text_bytes += row.text.len() as u64;
+                if text_bytes > self.text_bytes {
+                    let what = format!("the cells of sheet “{}” repeat their texts too often", self.sheet);
+                    return Err(ScanError::too_large(
+                        format!("{what}: {text_bytes} bytes up to row {}", row.number + 1),
+                        self.text_bytes,
+                    ));
+                }
                 let read = (f64::from(row.number) / rows).min(1.0);
                 if row.show(&mut width, read, visit)?.is_break() {
                     return Ok(());
@@ -294,6 +306,11 @@ fn seconds(moment: &ExcelDateTime) -> f64 {
 fn worksheets(sheets: &[calamine::Sheet]) -> Vec<String> {
     sheets.iter().filter(|sheet| sheet.typ == SheetType::WorkSheet).map(|sheet| sheet.name.clone()).collect()
 }
+
+/// Many cells may share one text, so what a sheet shows can be far longer than its file. This much is harmless; a
+/// sheet packs 50 times, and a cell that points at a text rarely shows ten times what it takes to point there.
+const UNSUSPICIOUS_TEXT_BYTES: u64 = 128 << 20;
+const MOST_TEXT_PER_BYTE: u64 = 500;
 
 /// A workbook with more is none that people made.
 const MOST_SHEETS: usize = 1_000;

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use sentinelflow_domain::scan::ScanProgress;
+use sentinelflow_domain::scan::{ScanOptions, ScanProgress};
 use sentinelflow_forensic::{Limits, ScanError, scan};
 
 use crate::{
@@ -59,18 +59,29 @@ fn calm_cells(rows: u16) -> Vec<u8> {
         .collect()
 }
 
+/// A cell that shows one of the shared strings.
+fn shared_cell(row: u16, column: u16, index: u32) -> Vec<u8> {
+    record(0x00FD, &[&[row, column, 0].map(u16::to_le_bytes).concat()[..], &index.to_le_bytes()].concat())
+}
+
 fn sheet(inside: &[u8]) -> Vec<u8> {
     [&begin(0x0010), inside, &end()].concat()
 }
 
 /// Returns a stream that lists its sheets at the places that `point` makes of the true ones.
 fn stream(sheets: &[Vec<u8>], point: impl FnOnce(&mut Vec<u32>)) -> Vec<u8> {
+    stream_with(&[], sheets, point)
+}
+
+/// Puts other records before the list.
+fn stream_with(others: &[u8], sheets: &[Vec<u8>], point: impl FnOnce(&mut Vec<u32>)) -> Vec<u8> {
     let listed = |places: &[u32]| -> Vec<u8> {
         let entry = |(number, place): (usize, &u32)| {
             let name = format!("S{number:05}");
             record(0x0085, &[&place.to_le_bytes()[..], &[0, 0, 6, 0], name.as_bytes()].concat())
         };
-        [begin(0x0005), places.iter().enumerate().flat_map(entry).collect(), end()].concat()
+        [&begin(0x0005), others, &places.iter().enumerate().flat_map(entry).collect::<Vec<_>>(), &end()]
+            .concat()
     };
     let mut places = Vec::new();
     let mut place = listed(&vec![0; sheets.len()]).len();
@@ -186,10 +197,36 @@ fn records_that_miscount_what_they_hold_are_damaged() {
     }
     // A list of strings that claims four billion and holds none takes no room for them.
     let strings = record(0x00FC, &[0xFF; 8]);
-    let list = stream(&[sheet(&calm_cells(24))], |places| places[0] += u32::try_from(strings.len()).unwrap());
-    let claimed = [&list[..begin(5).len()], &strings, &list[begin(5).len()..]].concat();
+    let claimed = stream_with(&strings, &[sheet(&calm_cells(24))], |_| {});
     let report = scan_bytes(&container(&[("/Workbook", &claimed)])).unwrap().report;
     assert_eq!(report.total_scanned, 24);
+}
+
+#[test]
+fn an_old_text_that_many_cells_share_does_not_grow_with_them() {
+    // Three strings: the second with formats, the third with wide characters and in three records.
+    let formatted = [&[2, 0, 0x08, 1, 0][..], b"ab", &[0; 4]].concat();
+    let long = [[0xFF, 0xFF, 1].to_vec(), b"y\0".repeat(1_000)].concat();
+    let strings = [
+        record(0x00FC, &[&[0; 8][..], &[1, 0, 0], b"c", &formatted, &long].concat()),
+        record(0x003C, &[&[1][..], &b"z\0".repeat(30_000)].concat()),
+        record(0x003C, &[&[0][..], &b"z".repeat(34_535)].concat()),
+    ]
+    .concat();
+    let with = |index: u32| {
+        let cells = |row: u16| [number_cell(row, 0, f64::from(row % 7)), shared_cell(row, 1, index)].concat();
+        let sheet = sheet(&(0..2_000).flat_map(cells).collect::<Vec<_>>());
+        container(&[("/Workbook", &stream_with(&strings, &[sheet], |_| {}))])
+    };
+    assert_refused(
+        &with(2),
+        "the sheets repeat their texts to 131070000 characters; at most 33554432 are taken",
+    );
+    for (index, text) in [(0, "c"), (1, "ab")] {
+        let options = ScanOptions { threshold: Some(0.0), ..statistical() };
+        let report = scan_with(&with(index), &options, &Limits::default()).unwrap().report;
+        assert_eq!(report.threats[0].record["column 2"], text);
+    }
 }
 
 #[test]
@@ -283,6 +320,10 @@ fn a_text_that_many_cells_share_does_not_grow_with_them() {
         &with(&row),
         "row 2 of sheet “Flows” is longer than 16777216 bytes; at most 16777216 are taken",
     );
+    let sentence = refused(&with(&format!("<row>{}</row>", cell.repeat(15)).repeat(20)));
+    let expected = "the cells of sheet “Flows” repeat their texts too often: 141557764 bytes up to row 10; \
+                    at most 134217728 are taken";
+    assert_eq!(sentence, expected);
     // A row each is read, and since all are the same there is nothing to learn.
     assert!(matches!(
         scan_bytes(&with(&format!("<row>{cell}</row>").repeat(100))),

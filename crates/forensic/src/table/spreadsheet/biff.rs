@@ -17,6 +17,10 @@ const MOST_XLS_CELLS: u64 = 20_000_000;
 const UNSUSPICIOUS_CELLS: u64 = 2_000_000;
 /// How many times the cells that there are a sheet may span beyond that.
 const MOST_SPREAD: u64 = 64;
+/// Every cell gets a copy of its text. Copies of this many characters are harmless, and beyond it so many for each
+/// byte of the workbook.
+const UNSUSPICIOUS_CHARACTERS: u64 = 32 << 20;
+const MOST_CHARACTERS_PER_BYTE: u64 = 100;
 /// Excel continues a record each 8,224 bytes, so this is more than a workbook of the largest size has.
 const MOST_CONTINUATIONS: usize = 40_000;
 
@@ -24,6 +28,8 @@ const BOF: u16 = 0x0809;
 const EOF: u16 = 0x000A;
 const BOUNDSHEET: u16 = 0x0085;
 const CONTINUE: u16 = 0x003C;
+const SHARED_STRINGS: u16 = 0x00FC;
+const SHARED_STRING: u16 = 0x00FD;
 /// The kind of a substream that lists the sheets and is none.
 const GLOBALS: u64 = 0x0005;
 
@@ -71,7 +77,7 @@ fn repacked(workbook: &[u8]) -> std::io::Result<Cursor<Vec<u8>>> {
 fn check_spans(stream: &[u8]) -> Result<(), ScanError> {
     let Walk { listed, substreams } = walk(stream)?;
     let mut taken = HashSet::new();
-    let (mut spanned, mut reached, mut held) = (0_u64, 0_u64, 0_u64);
+    let (mut spanned, mut reached, mut held, mut characters) = (0_u64, 0_u64, 0_u64, 0_u64);
     for (number, place) in listed.into_iter().enumerate() {
         let sheet = number + 1;
         let Some(substream) = substreams.get(&place) else {
@@ -85,6 +91,7 @@ fn check_spans(stream: &[u8]) -> Result<(), ScanError> {
         spanned = spanned.saturating_add(substream.declared.with(&substream.reached).area());
         reached = reached.saturating_add(substream.reached.area());
         held += substream.cells;
+        characters += substream.characters;
     }
     if spanned > MOST_XLS_CELLS {
         return Err(ScanError::too_large(format!("the sheets span {spanned} cells"), MOST_XLS_CELLS));
@@ -92,6 +99,11 @@ fn check_spans(stream: &[u8]) -> Result<(), ScanError> {
     let most = held.saturating_mul(MOST_SPREAD).max(UNSUSPICIOUS_CELLS);
     if reached > most {
         let what = format!("the sheets span {reached} cells and hold {held}");
+        return Err(ScanError::too_large(what, most));
+    }
+    let most = (stream.len() as u64 * MOST_CHARACTERS_PER_BYTE).max(UNSUSPICIOUS_CHARACTERS);
+    if characters > most {
+        let what = format!("the sheets repeat their texts to {characters} characters");
         return Err(ScanError::too_large(what, most));
     }
     Ok(())
@@ -112,6 +124,8 @@ struct Substream {
     declared: Corner,
     reached: Corner,
     cells: u64,
+    /// Of the texts that cells share.
+    characters: u64,
 }
 
 #[derive(Default)]
@@ -136,6 +150,7 @@ fn walk(stream: &[u8]) -> Result<Walk, ScanError> {
     let (mut place, mut begun_at) = (0_usize, 0_u64);
     let (mut depth, mut continuations) = (0_usize, 0_usize);
     let (mut is_globals, mut list_is_open) = (false, true);
+    let mut shared = Vec::new();
     while let Some((header, rest)) = stream[place..].split_at_checked(4) {
         let kind = u16::from_le_bytes([header[0], header[1]]);
         let length = usize::from(u16::from_le_bytes([header[2], header[3]]));
@@ -149,7 +164,8 @@ fn walk(stream: &[u8]) -> Result<Walk, ScanError> {
             BOF => {
                 if depth == 0 {
                     (sheet, begun_at) = (Substream::default(), place as u64);
-                    is_globals = number(record, 2) == GLOBALS;
+                    // Nor is it a sheet where the list is still being read.
+                    is_globals = list_is_open || number(record, 2) == GLOBALS;
                 }
                 depth += 1;
             }
@@ -166,6 +182,13 @@ fn walk(stream: &[u8]) -> Result<Walk, ScanError> {
                 if found.listed.len() > MOST_SHEETS {
                     return Err(too_many_sheets());
                 }
+            }
+            SHARED_STRINGS if list_is_open => shared = string_lengths(&stream[place..]),
+            SHARED_STRING if depth == 1 => {
+                sheet.reach(kind, record)?;
+                let index = number(record, 6) | number(record, 8) << 16;
+                let length = usize::try_from(index).ok().and_then(|index| shared.get(index));
+                sheet.characters += length.copied().unwrap_or(0);
             }
             // What is embedded in a sheet, such as a chart, is skipped by the reader.
             _ if depth == 1 => sheet.reach(kind, record)?,
@@ -210,6 +233,91 @@ impl Substream {
         };
         self.reached = self.reached.with(&Corner { rows, columns });
         Ok(())
+    }
+}
+
+/// Returns how many characters each of the shared strings has, as far as they can be read. They begin in the record
+/// that the stream begins with, and go on wherever it is continued.
+fn string_lengths(stream: &[u8]) -> Vec<u64> {
+    let mut lengths = Vec::new();
+    let mut pieces = Pieces { current: &[], following: stream };
+    // Two counts come first; nobody believes them.
+    if pieces.next_record().is_none() || pieces.take(8).is_none() {
+        return lengths;
+    }
+    while !pieces.current.is_empty() || pieces.next_continuation().is_some() {
+        let length = if pieces.current.is_empty() { Some(0) } else { pieces.string() };
+        match length {
+            Some(length) => lengths.push(length),
+            None => break,
+        }
+    }
+    lengths
+}
+
+/// One record and those that continue it.
+struct Pieces<'s> {
+    current: &'s [u8],
+    following: &'s [u8],
+}
+
+impl<'s> Pieces<'s> {
+    fn next_record(&mut self) -> Option<()> {
+        let (header, rest) = self.following.split_at_checked(4)?;
+        let length = usize::from(u16::from_le_bytes([header[2], header[3]]));
+        (self.current, self.following) = rest.split_at_checked(length)?;
+        Some(())
+    }
+
+    fn next_continuation(&mut self) -> Option<()> {
+        // The reader takes no empty one at the very end for a continuation.
+        let goes_on = self.following.len() > 4 && number(self.following, 0) == u64::from(CONTINUE);
+        if goes_on { self.next_record() } else { None }
+    }
+
+    fn take(&mut self, length: usize) -> Option<&'s [u8]> {
+        let (taken, rest) = self.current.split_at_checked(length)?;
+        self.current = rest;
+        Some(taken)
+    }
+
+    /// Passes over a string with its formats, and returns how many characters it has.
+    fn string(&mut self) -> Option<u64> {
+        let head = self.take(3)?;
+        let (length, flags) = (number(head, 0), head[2]);
+        let formats = if flags & 8 == 0 { 0 } else { number(self.take(2)?, 0) * 4 };
+        let extension = match flags & 4 {
+            0 => 0,
+            _ => self.take(4).map(|size| number(size, 0) | number(size, 2) << 16)?,
+        };
+        let mut left = usize::try_from(length).ok()?;
+        let mut is_wide = flags & 1 != 0;
+        while left > 0 {
+            let width = if is_wide { 2 } else { 1 };
+            let here = left.min(self.current.len() / width);
+            self.take(here * width)?;
+            left -= here;
+            if left > 0 {
+                // A continued text says anew how wide its characters are.
+                self.next_continuation()?;
+                is_wide = self.take(1)?[0] & 1 != 0;
+            }
+        }
+        self.skip(usize::try_from(formats).ok()?)?;
+        self.skip(usize::try_from(extension).ok()?)?;
+        Some(length)
+    }
+
+    fn skip(&mut self, mut length: usize) -> Option<()> {
+        while length > 0 {
+            if self.current.is_empty() {
+                self.next_continuation()?;
+            }
+            let here = length.min(self.current.len());
+            self.take(here)?;
+            length -= here;
+        }
+        Some(())
     }
 }
 
