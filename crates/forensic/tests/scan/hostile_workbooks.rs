@@ -346,6 +346,13 @@ fn a_text_without_end_is_not_gathered() {
 }
 
 #[test]
+fn a_large_picture_is_passed_over() {
+    let limits = Limits { packing_ratio: 5_000, ..Limits::default() };
+    let book = book_with("xl/media/image1.bmp", &"\0".repeat(17 << 20));
+    assert_eq!(scan_with(&book, &statistical(), &limits).unwrap().report.total_scanned, 20);
+}
+
+#[test]
 fn a_bomb_of_strings_is_not_lit() {
     let bomb = format!("<sst><si><t>{}</t></si></sst>", "x".repeat(40 << 20));
     let book = book_with("xl/sharedStrings.xml", &bomb);

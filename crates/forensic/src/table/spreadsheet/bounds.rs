@@ -48,11 +48,10 @@ pub(super) fn check_xlsx(file: &Path, limits: &Limits, watch: &Watch<'_>) -> Res
         }
         is_workbook |= name.eq_ignore_ascii_case("xl/workbook.xml");
         total = total.saturating_add(size);
-        let is_sheet = name.starts_with("xl/worksheets/");
-        if !is_sheet {
+        if !is_sheet(&name) {
             held = held.saturating_add(size);
         }
-        if !is_sheet || size > UNSUSPICIOUS_BYTES {
+        if !is_sheet(&name) || size > UNSUSPICIOUS_BYTES {
             weighed.push((index, name.clone()));
         }
         drop(part);
@@ -78,16 +77,22 @@ pub(super) fn check_xlsx(file: &Path, limits: &Limits, watch: &Watch<'_>) -> Res
     }
     let mut listed = 0_u64;
     for (index, name) in weighed {
-        let part = archive.by_index(index).map_err(|error| damaged(&error))?;
-        let weight = markup::weigh(part, &name, limits.record_bytes as u64)?;
         watch.look()?;
-        if name.starts_with("xl/worksheets/") {
+        // Whoever needs a part that cannot be read will say so.
+        let Ok(part) = archive.by_index(index) else { continue };
+        let lowercase = name.to_ascii_lowercase();
+        // Pictures may have megabytes without a tag.
+        let is_markup = is_sheet(&name) || lowercase.ends_with(".xml") || lowercase.ends_with(".rels");
+        let most_text = if is_markup { limits.record_bytes as u64 } else { MOST_HELD_BYTES };
+        let weight = markup::weigh(part, &name, most_text)?;
+        watch.look()?;
+        if is_sheet(&name) {
             continue;
         }
         if weight.sheets > MOST_SHEETS {
             return Err(too_many_sheets());
         }
-        if name.to_ascii_lowercase().ends_with(".rels") {
+        if lowercase.ends_with(".rels") {
             check_relationships(&name, &weight)?;
         }
         listed = listed.saturating_add(weight.held);
@@ -97,6 +102,11 @@ pub(super) fn check_xlsx(file: &Path, limits: &Limits, watch: &Watch<'_>) -> Res
         }
     }
     Ok(())
+}
+
+/// Sheets are read cell by cell; whatever lies elsewhere counts as held.
+fn is_sheet(name: &str) -> bool {
+    name.starts_with("xl/worksheets/")
 }
 
 /// Refuses relationships that could hide a list from the bounds: each sheet gets a copy of its target, and what the
