@@ -80,9 +80,9 @@ pub(super) fn check_xlsx(file: &Path, limits: &Limits, watch: &Watch<'_>) -> Res
         watch.look()?;
         // Whoever needs a part that cannot be read will say so.
         let Ok(part) = archive.by_index(index) else { continue };
-        let lowercase = name.to_ascii_lowercase();
+        let suffix = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
         // Pictures may have megabytes without a tag.
-        let is_markup = is_sheet(&name) || lowercase.ends_with(".xml") || lowercase.ends_with(".rels");
+        let is_markup = is_sheet(&name) || suffix == "xml" || suffix == "rels";
         let most_text = if is_markup { limits.record_bytes as u64 } else { MOST_HELD_BYTES };
         let weight = markup::weigh(part, &name, most_text)?;
         watch.look()?;
@@ -92,7 +92,7 @@ pub(super) fn check_xlsx(file: &Path, limits: &Limits, watch: &Watch<'_>) -> Res
         if weight.sheets > MOST_SHEETS {
             return Err(too_many_sheets());
         }
-        if lowercase.ends_with(".rels") {
+        if suffix == "rels" {
             check_relationships(&name, &weight)?;
         }
         listed = listed.saturating_add(weight.held);
