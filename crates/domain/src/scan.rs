@@ -102,14 +102,14 @@ pub struct Anomaly {
     pub score: f64,
     /// The columns that make it anomalous, the largest share first.
     pub reasons: Vec<ColumnReason>,
-    /// The row's cells by column name.
+    /// The row's cells by column name; a text of more than 1,024 characters is cut and ends in “…”, as a name is.
     pub record: Map<String, Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnReason {
     pub column: String,
-    /// The cell as a JSON value, null where it is empty.
+    /// The cell as a JSON value, null where it is empty, cut as in the record.
     pub value: Value,
     /// What would have been ordinary here, in the file's own units.
     pub typical: String,

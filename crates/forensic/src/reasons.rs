@@ -71,7 +71,7 @@ fn records_of(
 }
 
 struct Explainer<'a> {
-    table: &'a Table,
+    table: &'a Table<'a>,
     features: &'a Features,
     findings: &'a Findings,
     compared: Vec<usize>,
@@ -81,7 +81,7 @@ struct Explainer<'a> {
 }
 
 impl<'a> Explainer<'a> {
-    fn new(table: &'a Table, features: &'a Features, findings: &'a Findings, flagged: usize) -> Self {
+    fn new(table: &'a Table<'a>, features: &'a Features, findings: &'a Findings, flagged: usize) -> Self {
         let affordable = MOST_WORK / (flagged * features.matrix.width);
         let most = affordable.clamp(FEWEST_COMPARED, MOST_COMPARED);
         let stride = findings.trusted.len().div_ceil(most);

@@ -38,8 +38,8 @@ pub(crate) trait Source {
 }
 
 /// What was read from a file.
-pub(crate) struct Table {
-    source: Box<dyn Source>,
+pub(crate) struct Table<'p> {
+    source: Box<dyn Source + 'p>,
     has_header: bool,
     pub(crate) columns: Vec<Column>,
     pub(crate) rows: usize,
@@ -48,17 +48,20 @@ pub(crate) struct Table {
 
 /// Records looked at before the columns' forms are guessed.
 const SAMPLED_RECORDS: usize = 1_000;
+const SAMPLED_BYTES: usize = 32 << 20;
 const CHECK_EVERY: usize = 4_096;
+/// A text may have megabytes, and a report may show it in two places for each of thousands of rows.
+const MOST_SHOWN_CHARACTERS: usize = 1_024;
 
-impl Table {
+impl<'p> Table<'p> {
     pub(crate) fn read(
         file: &Path,
         name: &str,
         options: &ScanOptions,
         limits: &Limits,
-        progress: &dyn ScanProgress,
+        progress: &'p dyn ScanProgress,
     ) -> Result<Self, ScanError> {
-        let source = content::open(file, name, options, limits)?;
+        let source = content::open(file, name, options, limits, progress)?;
         let sample = Sample::take(source.as_ref(), limits)?;
         let has_header = sample.has_header();
         let names = sample.names(has_header);
@@ -101,7 +104,7 @@ impl Table {
     }
 }
 
-/// Returns a cell as JSON: numbers as numbers, times as RFC 3339, words as they stand.
+/// Returns a cell as JSON: numbers as numbers, times as RFC 3339, words as they stand up to a length that people read.
 pub(crate) fn as_json(cell: Cell<'_>) -> Value {
     match cell {
         Cell::Missing => Value::Null,
@@ -110,8 +113,16 @@ pub(crate) fn as_json(cell: Cell<'_>) -> Value {
         Cell::Text(text) => match cell.meaning() {
             Meaning::Number(number) => number_as_json(number),
             _ if text.is_empty() => Value::Null,
-            _ => Value::String(decode(text).into_owned()),
+            _ => Value::String(shown(&decode(text))),
         },
+    }
+}
+
+/// Returns a text as it is shown: what is longer than people read is cut, and ends in “…”.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(MOST_SHOWN_CHARACTERS) {
+        Some((end, _)) => text.get(..end).into_iter().chain(["…"]).collect(),
+        None => text.to_owned(),
     }
 }
 
@@ -138,15 +149,20 @@ struct Sample {
 impl Sample {
     fn take(source: &dyn Source, limits: &Limits) -> Result<Self, ScanError> {
         let mut records = Vec::new();
-        let mut cells = 0;
+        let (mut cells, mut bytes) = (0, 0);
         source.visit(&mut |record| {
             if record.cells.len() > limits.columns {
                 let what = format!("record {} has {} columns", records.len() + 1, record.cells.len());
                 return Err(ScanError::too_large(what, limits.columns as u64));
             }
             cells += record.cells.len();
-            records.push(record.cells.iter().map(|cell| (cell.meaning(), sampled_text(*cell))).collect());
-            let is_enough = records.len() > SAMPLED_RECORDS || cells > SAMPLED_RECORDS * 1_000;
+            let sampled: Vec<_> =
+                record.cells.iter().map(|cell| (cell.meaning(), sampled_text(*cell))).collect();
+            bytes += sampled.iter().map(|(_, text)| text.len()).sum::<usize>();
+            records.push(sampled);
+            let is_enough = records.len() > SAMPLED_RECORDS
+                || cells > SAMPLED_RECORDS * 1_000
+                || (records.len() > 1 && bytes > SAMPLED_BYTES);
             Ok(if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         if records.is_empty() {
@@ -195,7 +211,7 @@ impl Sample {
         (0..self.width())
             .map(|column| {
                 let given = if has_header { self.records[0][column].1.trim() } else { "" };
-                let base = if given.is_empty() { format!("column {}", column + 1) } else { given.to_owned() };
+                let base = if given.is_empty() { format!("column {}", column + 1) } else { shown(given) };
                 let mut name = base.clone();
                 let mut copy = 2;
                 while !taken.insert(name.clone()) {
@@ -300,7 +316,7 @@ impl Pass {
         self.rows += 1;
     }
 
-    fn into_table(self, source: Box<dyn Source>, has_header: bool) -> Result<Table, ScanError> {
+    fn into_table<'p>(self, source: Box<dyn Source + 'p>, has_header: bool) -> Result<Table<'p>, ScanError> {
         let ragged = self.short.rows + self.long.rows;
         let width = self.columns.len();
         if ragged * 2 > self.rows {

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Read, path::Path};
 
-use sentinelflow_domain::scan::ScanOptions;
+use sentinelflow_domain::scan::{ScanOptions, ScanProgress};
 
 use super::{
     Source,
@@ -33,12 +33,13 @@ const OTHERS: [(&[u8], &str); 15] = [
 ];
 
 /// Opens the file as what its content says it is.
-pub(crate) fn open(
+pub(crate) fn open<'p>(
     file: &Path,
     name: &str,
     options: &ScanOptions,
     limits: &Limits,
-) -> Result<Box<dyn Source>, ScanError> {
+    progress: &'p dyn ScanProgress,
+) -> Result<Box<dyn Source + 'p>, ScanError> {
     let mut head = Vec::new();
     let opened = File::open(file)?;
     let size = opened.metadata()?.len();
@@ -59,10 +60,10 @@ pub(crate) fn open(
     }
     let sheet = options.sheet.as_deref();
     if head.starts_with(b"PK\x03\x04") {
-        return Ok(Box::new(XlsxSheet::open(file, sheet, limits)?));
+        return Ok(Box::new(XlsxSheet::open(file, sheet, limits, progress)?));
     }
     if head.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
-        return Ok(Box::new(XlsSheet::open(file, sheet, limits)?));
+        return Ok(Box::new(XlsSheet::open(file, sheet, limits, progress)?));
     }
     match head.trim_ascii_start().first() {
         Some(b'{' | b'[') => return Err(unsupported("JSON", name)),

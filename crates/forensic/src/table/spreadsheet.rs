@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell as Count, RefCell},
-    fs::File,
     io::BufReader,
     ops::{ControlFlow, Range},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -10,35 +9,66 @@ use std::{
 };
 
 use calamine::{Data, DataRef, ExcelDateTime, Reader, SheetType, Xls, Xlsx};
+use sentinelflow_domain::scan::ScanProgress;
 
 use super::{Cell, Record, Source, Visit, cell::days_since_1970};
 use crate::{Limits, ScanError};
 
+mod biff;
 mod bounds;
+mod markup;
+mod watched;
+
+use watched::{Watch, Watched};
 
 /// A sheet of an XLSX file; its cells are streamed each time they are asked for.
-pub(crate) struct XlsxSheet {
-    book: RefCell<Xlsx<BufReader<File>>>,
+pub(crate) struct XlsxSheet<'p> {
+    book: RefCell<Xlsx<BufReader<Watched<'p>>>>,
+    watch: Watch<'p>,
     sheet: String,
     columns: usize,
+    row_bytes: usize,
+    text_bytes: u64,
     faulty: Count<usize>,
 }
 
 /// A sheet of an XLS file, which can only be read as a whole.
 pub(crate) struct XlsSheet {
     cells: calamine::Range<Data>,
+    sheet: String,
+    row_bytes: usize,
     faulty: usize,
 }
 
-impl XlsxSheet {
-    pub(crate) fn open(file: &Path, sheet: Option<&str>, limits: &Limits) -> Result<Self, ScanError> {
-        bounds::check_xlsx(file, limits)?;
-        let reader = BufReader::new(File::open(file)?);
+impl<'p> XlsxSheet<'p> {
+    pub(crate) fn open(
+        file: &Path,
+        sheet: Option<&str>,
+        limits: &Limits,
+        progress: &'p dyn ScanProgress,
+    ) -> Result<Self, ScanError> {
+        let watch = Watch::new(progress);
+        watch.explain(Self::search(file, sheet, limits, &watch))
+    }
+
+    /// Returns the sheet asked for, or else the first with rows.
+    fn search(
+        file: &Path,
+        sheet: Option<&str>,
+        limits: &Limits,
+        watch: &Watch<'p>,
+    ) -> Result<Self, ScanError> {
+        bounds::check_xlsx(file, limits, watch)?;
+        let text_bytes = (file.metadata()?.len() * MOST_TEXT_PER_BYTE).max(UNSUSPICIOUS_TEXT_BYTES);
+        let reader = watch.open(file)?;
         let book = guarded(|| Xlsx::new(reader).map_err(|error| damaged(&error)))?;
         let mut opened = Self {
             book: RefCell::new(book),
+            watch: watch.clone(),
             sheet: String::new(),
             columns: limits.columns,
+            row_bytes: limits.record_bytes,
+            text_bytes,
             faulty: Count::new(0),
         };
         let sheets = worksheets(opened.book.get_mut().sheets_metadata());
@@ -59,11 +89,19 @@ impl XlsxSheet {
 }
 
 impl XlsSheet {
-    pub(crate) fn open(file: &Path, sheet: Option<&str>, limits: &Limits) -> Result<Self, ScanError> {
-        let reader = bounds::checked_xls(file)?;
+    pub(crate) fn open(
+        file: &Path,
+        sheet: Option<&str>,
+        limits: &Limits,
+        progress: &dyn ScanProgress,
+    ) -> Result<Self, ScanError> {
+        let watch = Watch::new(progress);
+        let reader = biff::checked_xls(file)?;
+        watch.look()?;
         let mut book = guarded(|| Xls::new(reader).map_err(|error| damaged(&error)))?;
         let sheets = worksheets(book.sheets_metadata());
         for candidate in candidates(&sheets, sheet)? {
+            watch.look()?;
             let cells = guarded(|| book.worksheet_range(candidate).map_err(|error| damaged(&error)))?;
             if cells.is_empty() {
                 continue;
@@ -73,14 +111,24 @@ impl XlsSheet {
                 return Err(ScanError::too_large(what, limits.columns as u64));
             }
             let faulty = cells.used_cells().filter(|(_, _, cell)| matches!(cell, Data::Error(_))).count();
-            return Ok(Self { cells, faulty });
+            return Ok(Self { cells, sheet: candidate.clone(), row_bytes: limits.record_bytes, faulty });
         }
         Err(no_rows(sheet))
     }
 }
 
-impl Source for XlsxSheet {
+impl Source for XlsxSheet<'_> {
     fn visit(&self, visit: &mut Visit<'_>) -> Result<(), ScanError> {
+        self.watch.explain(self.visit_rows(visit))
+    }
+
+    fn notes(&self) -> Vec<String> {
+        faulty_note(self.faulty.get())
+    }
+}
+
+impl XlsxSheet<'_> {
+    fn visit_rows(&self, visit: &mut Visit<'_>) -> Result<(), ScanError> {
         self.faulty.set(0);
         let mut book = self.book.borrow_mut();
         let mut cells =
@@ -88,6 +136,7 @@ impl Source for XlsxSheet {
         let rows = f64::from(cells.dimensions().end.0) + 1.0;
         let mut row = Row::default();
         let mut width = 0;
+        let mut text_bytes = 0;
         while let Some(cell) = guarded(|| cells.next_cell().map_err(|error| damaged(&error)))? {
             let (number, column) = cell.get_position();
             if column as usize >= self.columns {
@@ -103,6 +152,14 @@ impl Source for XlsxSheet {
                 )));
             }
             if number > row.number {
+                text_bytes += row.text.len() as u64;
+                if text_bytes > self.text_bytes {
+                    let what = format!("the cells of sheet “{}” repeat their texts too often", self.sheet);
+                    return Err(ScanError::too_large(
+                        format!("{what}: {text_bytes} bytes up to row {}", row.number + 1),
+                        self.text_bytes,
+                    ));
+                }
                 let read = (f64::from(row.number) / rows).min(1.0);
                 if row.show(&mut width, read, visit)?.is_break() {
                     return Ok(());
@@ -113,12 +170,9 @@ impl Source for XlsxSheet {
                 self.faulty.set(self.faulty.get() + 1);
             }
             row.set(column as usize, cell.get_value());
+            row.check_length(&self.sheet, self.row_bytes)?;
         }
         row.show(&mut width, 1.0, visit).map(drop)
-    }
-
-    fn notes(&self) -> Vec<String> {
-        faulty_note(self.faulty.get())
     }
 }
 
@@ -128,8 +182,10 @@ impl Source for XlsSheet {
         let mut width = 0;
         let height = self.cells.height().max(1) as f64;
         for (number, cells) in self.cells.rows().enumerate() {
+            row.number = u32::try_from(number).unwrap_or(u32::MAX);
             for (column, cell) in cells.iter().enumerate() {
                 row.set(column, &borrowed(cell));
+                row.check_length(&self.sheet, self.row_bytes)?;
             }
             if row.show(&mut width, number as f64 / height, visit)?.is_break() {
                 break;
@@ -187,6 +243,15 @@ impl Row {
         Held::Text(from..self.text.len())
     }
 
+    /// Many cells may share one long text, so a row can be far longer than its file.
+    fn check_length(&self, sheet: &str, most: usize) -> Result<(), ScanError> {
+        if self.text.len() <= most {
+            return Ok(());
+        }
+        let what = format!("row {} of sheet “{sheet}” is longer than {most} bytes", self.number + 1);
+        Err(ScanError::too_large(what, most as u64))
+    }
+
     /// Shows the row unless it is blank, filled up to the width of the first, and empties it.
     fn show(
         &mut self,
@@ -242,17 +307,33 @@ fn worksheets(sheets: &[calamine::Sheet]) -> Vec<String> {
     sheets.iter().filter(|sheet| sheet.typ == SheetType::WorkSheet).map(|sheet| sheet.name.clone()).collect()
 }
 
+/// Many cells may share one text, so what a sheet shows can be far longer than its file. This much is harmless; a
+/// sheet packs 50 times, and a cell that points at a text rarely shows ten times what it takes to point there.
+const UNSUSPICIOUS_TEXT_BYTES: u64 = 128 << 20;
+const MOST_TEXT_PER_BYTE: u64 = 500;
+
 /// A workbook with more is none that people made.
 const MOST_SHEETS: usize = 1_000;
 /// How many sheets are read in search of the first with rows: an empty one may take megabytes to say so.
 const SEARCHED_SHEETS: usize = 16;
 
+/// Sheets' names are shown; Excel's have 31 characters.
+const LONGEST_NAME: usize = 255;
+
+fn too_many_sheets() -> ScanError {
+    ScanError::too_large(format!("the workbook has more than {MOST_SHEETS} sheets"), MOST_SHEETS as u64)
+}
+
 fn candidates<'s>(sheets: &'s [String], asked: Option<&str>) -> Result<Vec<&'s String>, ScanError> {
     if sheets.len() > MOST_SHEETS {
-        return Err(ScanError::too_large(
-            format!("the workbook has {} sheets", sheets.len()),
-            MOST_SHEETS as u64,
-        ));
+        return Err(too_many_sheets());
+    }
+    for (number, sheet) in sheets.iter().enumerate() {
+        let length = sheet.chars().count();
+        if length > LONGEST_NAME {
+            let what = format!("the name of sheet {} has {length} characters", number + 1);
+            return Err(ScanError::too_large(what, LONGEST_NAME as u64));
+        }
     }
     let Some(asked) = asked else { return Ok(sheets.iter().take(SEARCHED_SHEETS).collect()) };
     match sheets.iter().find(|sheet| *sheet == asked) {

@@ -160,3 +160,19 @@ fn three_thousand_columns_are_taken() {
     }
     assert_eq!(report(table.as_bytes()).columns.len(), 3_000);
 }
+
+#[test]
+fn a_text_is_shown_up_to_a_length_that_people_read() {
+    let options = ScanOptions { threshold: Some(0.0), ..statistical() };
+    for (length, shown) in [(1_024, "é".repeat(1_024)), (1_025, "é".repeat(1_024) + "…")] {
+        let mut table = calm_table(60).replace("user", &"ü".repeat(length));
+        writeln!(table, "104.2,9800,{}", "é".repeat(length)).unwrap();
+        let report = scan_with(table.as_bytes(), &options, &Limits::default()).unwrap().report;
+        let name = shown.replace('é', "ü");
+        assert_eq!(report.columns[2].name, name);
+        let found = report.threats.iter().find(|threat| threat.row == 61).unwrap();
+        assert_eq!(found.record[&name], shown);
+        let reasons = report.threats.iter().flat_map(|threat| &threat.reasons);
+        assert!(reasons.filter_map(|reason| reason.value.as_str()).all(|text| text.chars().count() <= 1_025));
+    }
+}

@@ -15,6 +15,7 @@ use sentinelflow_forensic::{Limits, ScanError, ScanOutcome, scan};
 mod accuracy;
 mod bad_files;
 mod columns;
+mod hostile_workbooks;
 mod promises;
 mod workbooks;
 

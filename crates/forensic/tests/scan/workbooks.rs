@@ -17,14 +17,15 @@ use crate::{scan_bytes, scan_with, statistical};
 const STYLES: &str = r#"<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="22"/></cellXfs></styleSheet>"#;
 
 /// Packs sheets, given by name and rows of XML cells, into a workbook.
-fn workbook(sheets: &[(&str, String)]) -> Vec<u8> {
+pub(crate) fn workbook(sheets: &[(&str, String)]) -> Vec<u8> {
     workbook_with(sheets, &[])
 }
 
-/// Packs sheets and other parts, given by name and text, into a workbook.
-fn workbook_with(sheets: &[(&str, String)], others: &[(&str, &str)]) -> Vec<u8> {
+/// Packs sheets and other parts, given by name and text, into a workbook; another part may replace one of its own.
+pub(crate) fn workbook_with(sheets: &[(&str, String)], others: &[(&str, &str)]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let mut part = |name: &str, text: &str| {
+        let text = others.iter().find(|(other, _)| *other == name).map_or(text, |(_, other)| other);
         zip.start_file(name, SimpleFileOptions::default()).unwrap();
         zip.write_all(text.as_bytes()).unwrap();
     };
@@ -64,18 +65,20 @@ fn workbook_with(sheets: &[(&str, String)], others: &[(&str, &str)]) -> Vec<u8> 
             ),
         );
     }
-    for (name, text) in others {
+    let own = ["_rels/.rels", "xl/workbook.xml", "xl/_rels/workbook.xml.rels", "xl/styles.xml"];
+    let is_own = |name: &str| own.contains(&name) || name.starts_with("xl/worksheets/sheet");
+    for (name, text) in others.iter().filter(|(name, _)| !is_own(name)) {
         part(name, text);
     }
     zip.finish().unwrap().into_inner()
 }
 
-fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     format!(r#"<c t="inlineStr"><is><t>{text}</t></is></c>"#)
 }
 
 /// When, how many bytes, twice as many by formula, whether it worked, and a cell that is sometimes an error.
-fn calm_sheet(rows: u32) -> String {
+pub(crate) fn calm_sheet(rows: u32) -> String {
     let header: String = ["when", "bytes", "double", "worked", "share"].map(text).concat();
     let mut sheet = format!("<row>{header}</row>");
     for row in 0..rows {

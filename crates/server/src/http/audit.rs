@@ -232,7 +232,7 @@ struct AnomalyShape {
     #[schema(minimum = 0, maximum = 1)]
     score: f64,
     reasons: Vec<ReasonShape>,
-    /// The row's cells by column name.
+    /// The row's cells by column name; a text of more than 1,024 characters is cut and ends in “…”.
     #[schema(value_type = Object)]
     record: serde_json::Value,
 }

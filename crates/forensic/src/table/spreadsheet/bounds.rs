@@ -1,14 +1,11 @@
-//! Looks at what a workbook would expand to, before anything is expanded.
+//! Looks at what an XLSX workbook would expand to, before anything is expanded.
 
-use std::{
-    fs::File,
-    io::{Cursor, Read, Write as _},
-    path::Path,
-};
+use std::{io::Read, path::Path};
 
 use memchr::memmem;
 use zip::ZipArchive;
 
+use super::{MOST_SHEETS, markup, too_many_sheets, watched::Watch};
 use crate::{Limits, ScanError};
 
 const MOST_PARTS: usize = 10_000;
@@ -20,20 +17,18 @@ const UNSUSPICIOUS_STRINGS: u64 = 1_000_000;
 const FEWEST_STRING_BYTES: u64 = 4;
 /// Parts this small are harmless however well they were packed.
 const UNSUSPICIOUS_BYTES: u64 = 16 << 20;
-/// What is not a sheet is held in memory as a whole.
-/// They take about ten times their size there.
+/// What is not a sheet is held in memory as a whole, and read into lists that may take more.
 const MOST_HELD_BYTES: u64 = 64 << 20;
-
-/// An XLS file is read into one block of memory for each sheet, from corner to corner.
-const MOST_XLS_BYTES: u64 = 256 << 20;
-const MOST_XLS_CELLS: u64 = 20_000_000;
+const MOST_LISTED_BYTES: u64 = 160 << 20;
+/// Excel's longest target of a link has 2,079 characters.
+const LONGEST_RELATIONSHIP: usize = 64 << 10;
 
 /// Refuses archives that would grow beyond the limits. The reader of the parts fails as soon as one grows beyond
 /// its declared size, so the declared sizes are a bound.
-pub(super) fn check_xlsx(file: &Path, limits: &Limits) -> Result<(), ScanError> {
+pub(super) fn check_xlsx(file: &Path, limits: &Limits, watch: &Watch<'_>) -> Result<(), ScanError> {
     let damaged =
         |error: &dyn std::error::Error| ScanError::not_a_table(format!("the workbook is damaged: {error}"));
-    let mut archive = ZipArchive::new(File::open(file)?).map_err(|error| damaged(&error))?;
+    let mut archive = ZipArchive::new(watch.open(file)?).map_err(|error| damaged(&error))?;
     if archive.len() > MOST_PARTS {
         return Err(ScanError::too_large(
             format!("the workbook has {} parts", archive.len()),
@@ -42,6 +37,7 @@ pub(super) fn check_xlsx(file: &Path, limits: &Limits) -> Result<(), ScanError> 
     }
     let mut is_workbook = false;
     let (mut total, mut held) = (0_u64, 0_u64);
+    let mut weighed = Vec::new();
     for index in 0..archive.len() {
         let part = archive.by_index_raw(index).map_err(|error| damaged(&error))?;
         let name = part.name().map_err(|error| damaged(&error))?.into_owned();
@@ -52,8 +48,11 @@ pub(super) fn check_xlsx(file: &Path, limits: &Limits) -> Result<(), ScanError> 
         }
         is_workbook |= name.eq_ignore_ascii_case("xl/workbook.xml");
         total = total.saturating_add(size);
-        if !name.starts_with("xl/worksheets/") {
+        if !is_sheet(&name) {
             held = held.saturating_add(size);
+        }
+        if !is_sheet(&name) || size > UNSUSPICIOUS_BYTES {
+            weighed.push((index, name.clone()));
         }
         drop(part);
         if name.to_ascii_lowercase().ends_with("sharedstrings.xml") {
@@ -75,6 +74,53 @@ pub(super) fn check_xlsx(file: &Path, limits: &Limits) -> Result<(), ScanError> 
     if held > MOST_HELD_BYTES {
         let what = format!("what is not a sheet in the workbook expands to {held} bytes");
         return Err(ScanError::too_large(what, MOST_HELD_BYTES));
+    }
+    let mut listed = 0_u64;
+    for (index, name) in weighed {
+        watch.look()?;
+        // Whoever needs a part that cannot be read will say so.
+        let Ok(part) = archive.by_index(index) else { continue };
+        let suffix = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+        // Pictures may have megabytes without a tag.
+        let is_markup = is_sheet(&name) || suffix == "xml" || suffix == "rels";
+        let most_text = if is_markup { limits.record_bytes as u64 } else { MOST_HELD_BYTES };
+        let weight = markup::weigh(part, &name, most_text)?;
+        watch.look()?;
+        if is_sheet(&name) {
+            continue;
+        }
+        if weight.sheets > MOST_SHEETS {
+            return Err(too_many_sheets());
+        }
+        if suffix == "rels" {
+            check_relationships(&name, &weight)?;
+        }
+        listed = listed.saturating_add(weight.held);
+        if listed > MOST_LISTED_BYTES {
+            let what = format!("the strings, styles and names of the workbook take {listed} bytes of memory");
+            return Err(ScanError::too_large(what, MOST_LISTED_BYTES));
+        }
+    }
+    Ok(())
+}
+
+/// Sheets are read cell by cell; whatever lies elsewhere counts as held.
+fn is_sheet(name: &str) -> bool {
+    name.starts_with("xl/worksheets/")
+}
+
+/// Refuses relationships that could hide a list from the bounds: each sheet gets a copy of its target, and what the
+/// package calls its workbook must not be one of the parts taken for sheets.
+fn check_relationships(name: &str, weight: &markup::Weight) -> Result<(), ScanError> {
+    if weight.longest_tag > LONGEST_RELATIONSHIP {
+        let what = format!("a relationship in {name} has {} bytes", weight.longest_tag);
+        return Err(ScanError::too_large(what, LONGEST_RELATIONSHIP as u64));
+    }
+    let is_root = name.replace('\\', "/").eq_ignore_ascii_case("_rels/.rels");
+    if is_root && weight.names_a_sheet {
+        return Err(ScanError::not_a_table(
+            "the workbook is damaged: what is named as the workbook is a sheet",
+        ));
     }
     Ok(())
 }
@@ -141,93 +187,4 @@ fn root_tag(head: &[u8]) -> Option<&[u8]> {
     let name = tag.split(|byte| byte.is_ascii_whitespace() || *byte == b'/').next()?;
     let local = name.rsplit(|byte| *byte == b':').next()?;
     (local == b"sst").then_some(tag)
-}
-
-/// Returns a container that holds nothing but the workbook of an XLS file.
-///
-/// Workbooks whose sheets reach further than fits into memory are refused: a sheet with two cells in opposite corners
-/// is a file of a few bytes and an allocation of a hundred gigabytes. What was checked is packed anew, since two
-/// readers can find different streams in one container.
-pub(super) fn checked_xls(file: &Path) -> Result<Cursor<Vec<u8>>, ScanError> {
-    let size = file.metadata()?.len();
-    if size > MOST_XLS_BYTES {
-        return Err(ScanError::too_large(format!("the XLS file has {size} bytes"), MOST_XLS_BYTES));
-    }
-    let damaged = |error: std::io::Error| ScanError::not_a_table(format!("the workbook is damaged: {error}"));
-    let mut compound = cfb::CompoundFile::open(File::open(file)?).map_err(damaged)?;
-    if compound.is_stream("/EncryptedPackage") {
-        return Err(ScanError::not_a_table("the workbook is protected by a password"));
-    }
-    let Some(name) = ["/Workbook", "/Book"].into_iter().find(|name| compound.is_stream(name)) else {
-        return Err(ScanError::not_a_table("it is an Office file without an XLS workbook in it"));
-    };
-    let mut records = Vec::new();
-    let stream = compound.open_stream(name).map_err(damaged)?;
-    if stream.len() > size {
-        return Err(ScanError::not_a_table("the workbook is damaged: its stream is longer than the file"));
-    }
-    stream.take(MOST_XLS_BYTES).read_to_end(&mut records).map_err(damaged)?;
-    let cells = spanned_cells(&records)?;
-    if cells > MOST_XLS_CELLS {
-        return Err(ScanError::too_large(format!("the sheets span {cells} cells"), MOST_XLS_CELLS));
-    }
-    repacked(&records).map_err(damaged)
-}
-
-fn repacked(workbook: &[u8]) -> std::io::Result<Cursor<Vec<u8>>> {
-    let mut compound = cfb::CompoundFile::create_with_version(cfb::Version::V3, Cursor::new(Vec::new()))?;
-    compound.create_stream("/Workbook")?.write_all(workbook)?;
-    compound.flush()?;
-    let mut packed = compound.into_inner();
-    packed.set_position(0);
-    Ok(packed)
-}
-
-/// Returns the sheets times the cells of the widest box that any cell or declaration reaches to.
-fn spanned_cells(mut records: &[u8]) -> Result<u64, ScanError> {
-    let (mut sheets, mut rows, mut columns) = (0_u64, 0_u64, 0_u64);
-    while let Some((header, rest)) = records.split_at_checked(4) {
-        let number = |bytes: &[u8], at: usize| {
-            bytes.get(at..at + 2).map_or(0, |pair| u64::from(u16::from_le_bytes([pair[0], pair[1]])))
-        };
-        let (kind, length) = (number(header, 0), usize::from(u16::from_le_bytes([header[2], header[3]])));
-        let Some((record, rest)) = rest.split_at_checked(length) else { break };
-        match kind {
-            0x0085 => sheets += 1,
-            0x0200 => {
-                let wide = |at| number(record, at) | number(record, at + 2) << 16;
-                // BIFF8 writes rows in four bytes, earlier versions in two.
-                let (first_row, last_row, from_column) = match length {
-                    14 | 16 => (wide(0), wide(4), 8),
-                    10 => (number(record, 0), number(record, 2), 4),
-                    _ => {
-                        return Err(ScanError::not_a_table(
-                            "the workbook is damaged: a sheet's size is written oddly",
-                        ));
-                    }
-                };
-                let (first_column, last_column) =
-                    (number(record, from_column), number(record, from_column + 2));
-                if first_row > last_row || first_column > last_column {
-                    return Err(ScanError::not_a_table(
-                        "the workbook is damaged: a sheet ends before it begins",
-                    ));
-                }
-                rows = rows.max(last_row);
-                columns = columns.max(last_column);
-            }
-            0x0203 | 0x0204 | 0x00D6 | 0x0205 | 0x027E | 0x00FD | 0x0006 => {
-                rows = rows.max(number(record, 0) + 1);
-                columns = columns.max(number(record, 2) + 1);
-            }
-            0x00BD => {
-                rows = rows.max(number(record, 0) + 1);
-                columns = columns.max(number(record, length.saturating_sub(2)) + 1);
-            }
-            _ => {}
-        }
-        records = rest;
-    }
-    // Several sheets may share one stretch of the file, so every one may have the widest box.
-    Ok(sheets.max(1).saturating_mul(rows).saturating_mul(columns))
 }
