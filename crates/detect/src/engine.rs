@@ -1,27 +1,83 @@
-//! The story of a verdict: decode → match → score → explain. Pure, deterministic, shared by every door.
+//! The story of a verdict: decode → match → correlate → score → explain. Shared by every door.
 
-use sentinelflow_domain::{analysis::Analysis, log_entry::LogEntry};
-
-use crate::{
-    decode::decode, explain::explain, finding::Finding, payload::Detectors, rules::RuleSet, score::score,
+use sentinelflow_domain::{
+    analysis::Analysis, log_entry::LogEntry, store::LogId, tenant::TenantId, time::Timestamp,
 };
 
-/// Judges log entries. Immutable, so any number of threads can share one.
+use crate::{
+    correlate::{Correlator, Trace},
+    decode::{Decoded, decode},
+    explain::explain,
+    finding::Finding,
+    payload::Detectors,
+    rules::RuleSet,
+    score::score,
+};
+
+/// Judges log entries. Any number of threads can share one.
 pub struct Engine {
     rules: RuleSet,
     detectors: Detectors,
+    correlator: Correlator,
 }
+
+/// So many groups of events are remembered for correlations, of all tenants together: some 60 MB if each counts a few.
+const WINDOWS: usize = 200_000;
 
 impl Engine {
     /// Returns the engine with the rules that come with it.
     pub fn built_in() -> Self {
-        Self { rules: RuleSet::built_in(), detectors: Detectors::new() }
+        Self { rules: RuleSet::built_in(), detectors: Detectors::new(), correlator: Correlator::new(WINDOWS) }
     }
 
+    /// Judges an entry by itself.
     pub fn analyze(&self, entry: &LogEntry) -> Analysis {
         let decoded = decode(entry);
-        let mut findings = self.detectors.findings(&decoded);
-        findings.extend(self.rules.matches(&decoded.event).into_iter().map(Finding::from));
+        let (findings, _) = self.findings(&decoded);
+        self.verdict(entry, &decoded, findings)
+    }
+
+    /// Judges an entry by itself and by what its tenant sent before. The engine is to be told what becomes of it, by
+    /// `stored` or `forget`.
+    pub fn analyze_after(&self, tenant: TenantId, at: Timestamp, entry: &LogEntry) -> (Analysis, Trace) {
+        let decoded = decode(entry);
+        let (mut findings, matched) = self.findings(&decoded);
+        let (completed, trace) =
+            self.correlator.observe(tenant, at, &decoded.event, matched.into_iter(), &self.rules);
+        for completed in completed {
+            let correlation = self.rules.correlation(completed.correlation);
+            if !correlation.rule.is_silent {
+                findings.push(Finding::of_correlation(correlation, completed));
+            }
+        }
+        (self.verdict(entry, &decoded, findings), trace)
+    }
+
+    /// Tells under which id an entry was stored, so that later detections can name it.
+    pub fn stored(&self, trace: &Trace, id: LogId) {
+        self.correlator.stored(trace, id);
+    }
+
+    /// Takes back an entry that was not stored, or that had been stored before.
+    pub fn forget(&self, trace: &Trace) {
+        self.correlator.forget(trace);
+    }
+
+    /// Returns for how long an entry can matter to later ones, in milliseconds.
+    pub fn memory_ms(&self) -> i64 {
+        self.rules.longest_timespan_ms()
+    }
+
+    /// Returns what is found in the entry alone, and the numbers of the rules that matched.
+    fn findings(&self, decoded: &Decoded<'_>) -> (Vec<Finding>, Vec<usize>) {
+        let mut findings = self.detectors.findings(decoded);
+        let matches = self.rules.matches(&decoded.event);
+        let matched = matches.iter().map(|found| found.number).collect();
+        findings.extend(matches.into_iter().filter(|found| !found.rule.is_silent).map(Finding::from));
+        (findings, matched)
+    }
+
+    fn verdict(&self, entry: &LogEntry, decoded: &Decoded<'_>, findings: Vec<Finding>) -> Analysis {
         let score = score(&findings, entry.severity_level);
         explain(&decoded.event, findings, score, self.rules.hash())
     }

@@ -146,6 +146,7 @@ fn detection(finding: &Finding, event: &Event<'_>) -> Detection {
         title: finding.title.clone(),
         level: finding.level,
         evidence: finding.quotes.iter().filter_map(|quote| evidence(quote, event)).collect(),
+        events: finding.events.clone(),
     }
 }
 
@@ -219,6 +220,7 @@ mod tests {
             quotes: vec![Quote { field: 1, range: Some(0..3) }],
             summary: "{count} tries by {user}".into(),
             advice: "Ask {user} about {nothing}.".into(),
+            events: Vec::new(),
         }
     }
 

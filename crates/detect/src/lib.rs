@@ -1,8 +1,10 @@
-//! The security engine: decode → match → score → explain. Judging an entry is pure and can't fail.
+//! The security engine: decode → match → correlate → score → explain. Judging an entry can't fail, and is pure but for
+//! what earlier entries of the tenant left in the windows of the correlator.
 
 mod engine;
 pub mod event;
 
+mod correlate;
 mod decode;
 mod explain;
 mod finding;
@@ -10,4 +12,5 @@ mod payload;
 pub mod rules;
 mod score;
 
+pub use correlate::Trace;
 pub use engine::Engine;

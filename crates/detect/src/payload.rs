@@ -227,6 +227,7 @@ impl Found<'_> {
             quotes: self.quotes,
             summary: format!("{} in {place}", facts.title).into(),
             advice: facts.advice.into(),
+            events: Vec::new(),
         }
     }
 }

@@ -19,10 +19,11 @@
 //!
 //! # Our member of a rule file
 //!
-//! `sentinelflow:` holds `category`, `summary` and `advice` (in both, `{field}` stands for the event's value) and
-//! `examples`, which are the rule's tests.
+//! `sentinelflow:` holds `category`, `summary` and `advice` (in both, `{field}` stands for the event's value), `silent`
+//! for a rule that only correlations count, and `examples`, which are the rule's tests. An example of a correlation is a
+//! list of steps: an entry that comes so many `times`, one `every_s` seconds.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 
 use sentinelflow_domain::analysis::{Category, Level};
 use sha2::{Digest, Sha256};
@@ -31,6 +32,7 @@ use thiserror::Error;
 use self::{
     compile::Trust,
     condition::{Condition, Evidence},
+    correlation::{Correlation, Over},
     index::Index,
     load::Loaded,
     source::RuleSource,
@@ -42,6 +44,7 @@ pub use self::load::Examples;
 
 mod compile;
 mod condition;
+pub(crate) mod correlation;
 mod expression;
 mod glob;
 mod index;
@@ -58,6 +61,9 @@ pub struct RuleSet {
     sources: Vec<RuleSource>,
     names: FieldNames,
     index: Index,
+    correlations: Vec<Correlation>,
+    /// By what they count: which correlations, and as which of their members.
+    counting: HashMap<Over, Vec<(usize, usize)>>,
     hash: Arc<str>,
 }
 
@@ -78,12 +84,16 @@ pub struct Rule {
     /// What to do about it; `{field}` stands for the event's value.
     pub advice: Arc<str>,
     pub examples: Examples,
+    /// It is there to be counted by correlations and tells nothing by itself.
+    pub is_silent: bool,
 }
 
 /// A rule that found something.
 #[derive(Debug, Clone)]
 pub struct RuleMatch<'r> {
     pub rule: &'r Rule,
+    /// The rule's place among the rules.
+    pub number: usize,
     /// Indices into the event's fields, and the range of the value's text that was meant, if it was a text.
     pub evidence: Vec<Evidence>,
 }
@@ -118,9 +128,17 @@ impl RuleSet {
         let mut used: Vec<(String, String)> =
             files.filter(|(file, yaml)| loaded.add_file(file, yaml)).collect();
         used.sort();
-        let Loaded { rules, conditions, sources, names, errors, .. } = loaded;
+        loaded.finish();
+        let Loaded { rules, conditions, sources, names, correlations, errors, .. } = loaded;
         let index = Index::new(conditions.iter(), names.len());
-        (Self { rules, conditions, sources, names, index, hash: hash_of(&used) }, errors)
+        let mut counting: HashMap<Over, Vec<(usize, usize)>> = HashMap::new();
+        for (number, correlation) in correlations.iter().enumerate() {
+            for (position, member) in correlation.members.iter().enumerate() {
+                counting.entry(member.over).or_default().push((number, position));
+            }
+        }
+        let hash = hash_of(&used);
+        (Self { rules, conditions, sources, names, index, correlations, counting, hash }, errors)
     }
 
     /// Returns 16 hex digits that change whenever a rule does.
@@ -129,16 +147,35 @@ impl RuleSet {
     }
 
     pub fn len(&self) -> usize {
-        self.rules.len()
+        self.rules.len() + self.correlations.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.len() == 0
     }
 
-    /// Returns the rules in the order of their files.
+    /// Returns the rules for single events in the order of their files.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter()
+    }
+
+    /// Returns the rules that correlate events.
+    pub fn correlations(&self) -> impl Iterator<Item = &Rule> {
+        self.correlations.iter().map(|correlation| &correlation.rule)
+    }
+
+    pub(crate) fn correlation(&self, number: usize) -> &Correlation {
+        &self.correlations[number]
+    }
+
+    /// Returns the correlations that count what a rule, or another correlation, found.
+    pub(crate) fn correlations_over(&self, over: Over) -> &[(usize, usize)] {
+        self.counting.get(&over).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the longest time over which events are correlated, in milliseconds.
+    pub(crate) fn longest_timespan_ms(&self) -> i64 {
+        self.correlations.iter().map(|correlation| correlation.timespan_ms).max().unwrap_or(0)
     }
 
     /// Returns the rules that hold for the event, each with what it found.
@@ -154,7 +191,7 @@ impl RuleSet {
         }
         let mut evidence = Vec::new();
         let holds = self.conditions[rule].holds(view, &mut evidence);
-        holds.then(|| RuleMatch { rule: &self.rules[rule], evidence })
+        holds.then(|| RuleMatch { rule: &self.rules[rule], number: rule, evidence })
     }
 }
 

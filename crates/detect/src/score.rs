@@ -87,6 +87,7 @@ mod tests {
             quotes: Vec::new(),
             summary: "".into(),
             advice: "".into(),
+            events: Vec::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::second_opinion::Opinion;
+use crate::{id::ObjectId, second_opinion::Opinion};
 
 /// How dangerous an entry is: 0 (nothing) to 100 (certain, severe attack).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -177,6 +177,9 @@ pub struct Detection {
     pub title: Arc<str>,
     pub level: Level,
     pub evidence: Vec<Evidence>,
+    /// The earlier events that it rests on, the latest last; of many, the latest few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<ObjectId>,
 }
 
 /// A bounded quotation from one field; control and bidirectional characters are written as escapes.

@@ -46,6 +46,16 @@ pub trait LogBook: Send + Sync {
     async fn recent(&self, tenant: TenantId, filter: LogFilter) -> Result<Page<LogRecord>, StoreError>;
 
     /// Returns one of the tenant's logs.
+    /// Returns a page of the logs of all tenants that were received since a moment, the oldest first: those behind
+    /// `after`, and without it the beginning of the `newest`. The page is empty at the end. For the server itself: no
+    /// caller may see another tenant's logs.
+    async fn replay(
+        &self,
+        since: Timestamp,
+        newest: usize,
+        after: Option<LogId>,
+    ) -> Result<Vec<(TenantId, LogRecord)>, StoreError>;
+
     async fn find(&self, tenant: TenantId, id: LogId) -> Result<Option<LogRecord>, StoreError>;
 
     /// Marks a log as resolved and returns when that first happened; `None` if there is no such log.

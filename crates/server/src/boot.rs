@@ -33,15 +33,17 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
     let store = open_store(&config.store)?;
     let spool = make_spool(&config.data)?;
     let local_tenant = local_tenant(config.mode, &*store, &*clock).await?;
+    let triage = Triage {
+        engine: Engine::built_in(),
+        second_opinion: second_opinion(),
+        store: Arc::clone(&store),
+        clock: Arc::clone(&clock),
+    };
+    triage.recall().await.context("cannot read the latest logs")?;
     Ok(App::new(Parts {
         mode: config.mode,
         credentials: Credentials::new()?,
-        triage: Triage {
-            engine: Engine::built_in(),
-            second_opinion: second_opinion(),
-            store: Arc::clone(&store),
-            clock: Arc::clone(&clock),
-        },
+        triage,
         hunts: Hunts {
             desks: Arc::new(Semaphore::new(config.scans_at_once)),
             store: Arc::clone(&store),

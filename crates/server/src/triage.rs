@@ -11,8 +11,12 @@ use sentinelflow_domain::{
     second_opinion::{Opinion, SecondOpinion},
     store::{IdempotencyKey, LogId, NewLog, Recorded, Store, StoreError},
     tenant::TenantId,
+    time::Timestamp,
 };
 use thiserror::Error;
+
+/// So many stored logs are seen again at start: a fraction of a second.
+const MOST_RECALLED: usize = 20_000;
 
 pub struct Triage {
     pub engine: Engine,
@@ -44,16 +48,37 @@ impl Triage {
         entry: LogEntry,
         idempotency_key: Option<IdempotencyKey>,
     ) -> Result<Triaged, TriageError> {
-        let analysis = self.engine.analyze(&entry);
+        let received_at = self.clock.now();
+        let (analysis, trace) = self.engine.analyze_after(tenant, received_at, &entry);
         let opinion = self.second_opinion.consult(tenant, &entry, &analysis).await;
         let analysis = analysis.raised_by(opinion);
 
-        let received_at = self.clock.now();
         let log = NewLog { tenant, entry, analysis: analysis.clone(), received_at, idempotency_key };
-        match self.store.record(log).await? {
+        let recorded = self.store.record(log).await;
+        // Only what is stored, and once, counts for later entries. Whoever hangs up meanwhile has sent it all the same.
+        match &recorded {
+            Ok(Recorded::New(log_id)) => self.engine.stored(&trace, *log_id),
+            Ok(Recorded::Before(_) | Recorded::KeyOfAnotherEntry) | Err(_) => self.engine.forget(&trace),
+        }
+        match recorded? {
             Recorded::New(log_id) => Ok(Triaged { log_id, analysis, is_replay: false }),
             Recorded::Before(log) => Ok(Triaged { log_id: log.id, analysis: log.analysis, is_replay: true }),
             Recorded::KeyOfAnotherEntry => Err(TriageError::KeyOfAnotherEntry),
+        }
+    }
+
+    /// Lets the engine see again what was stored of late, so that a pattern that began before a restart is completed.
+    pub async fn recall(&self) -> Result<(), StoreError> {
+        let since = Timestamp::from_millis(self.clock.now().as_millis() - self.engine.memory_ms());
+        let mut last = None;
+        loop {
+            let page = self.store.replay(since, MOST_RECALLED, last).await?;
+            let Some((_, newest)) = page.last() else { return Ok(()) };
+            last = Some(newest.id);
+            for (tenant, log) in page {
+                let (_, trace) = self.engine.analyze_after(tenant, log.received_at, &log.entry);
+                self.engine.stored(&trace, log.id);
+            }
         }
     }
 }

@@ -86,6 +86,7 @@ fn log(tenant: TenantId, number: u64) -> NewLog {
         title: "Repeated failed logins from one address".into(),
         level: Level::High,
         evidence: vec![Evidence { field: "message".into(), excerpt: entry.message.as_str().to_owned() }],
+        events: Vec::new(),
     });
     let analysis = Analysis {
         score: Score::saturating(if is_threat { 75 } else { 5 }),

@@ -125,6 +125,17 @@ impl LogBook for SqliteStore {
         self.readers.run(move |connection| logs::recent(connection, origin, tenant, &filter)).await
     }
 
+    async fn replay(
+        &self,
+        since: Timestamp,
+        newest: usize,
+        after: Option<LogId>,
+    ) -> Result<Vec<(TenantId, LogRecord)>, StoreError> {
+        let origin = self.origin;
+        let after = after.and_then(|id| origin.row(id));
+        self.readers.run(move |connection| logs::replay(connection, origin, since, newest, after)).await
+    }
+
     async fn find(&self, tenant: TenantId, id: LogId) -> Result<Option<LogRecord>, StoreError> {
         let (Some(tenant), Some(id)) = (self.origin.row(tenant), self.origin.row(id)) else {
             return Ok(None);

@@ -1,15 +1,16 @@
 //! From files to rules: YAML is parsed by `rsigma-parser`, everything after that is ours.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 
-use rsigma_parser::{SigmaRule, parse_sigma_yaml};
+use rsigma_parser::{CorrelationRule, FilterRule, FilterRuleTarget, SigmaRule, parse_sigma_yaml};
 use sentinelflow_domain::analysis::{Category, Level};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{
     Rule, RuleFileError,
     compile::{Refusal, Trust, compile},
     condition::Condition,
+    correlation::{self, Correlation, Over, References},
     source::RuleSource,
     view::FieldNames,
 };
@@ -21,9 +22,20 @@ pub(super) struct Loaded {
     pub(super) conditions: Vec<Condition>,
     pub(super) sources: Vec<RuleSource>,
     pub(super) names: FieldNames,
+    pub(super) correlations: Vec<Correlation>,
     pub(super) errors: Vec<RuleFileError>,
-    ids: HashSet<Arc<str>>,
+    references: References,
     trust: Trust,
+    /// What speaks of other rules, until all are known.
+    pending_correlations: Vec<Pending<CorrelationRule>>,
+    pending_filters: Vec<Pending<FilterRule>>,
+}
+
+/// A document of a rule file, with what it takes to report a fault in it.
+struct Pending<T> {
+    file: String,
+    yaml: Arc<str>,
+    stated: T,
 }
 
 /// Our own member of a rule file. Rules from elsewhere have none and get defaults.
@@ -33,6 +45,9 @@ struct Extension {
     category: Option<Category>,
     summary: Option<String>,
     advice: Option<String>,
+    /// The rule is there to be counted.
+    #[serde(default)]
+    silent: bool,
     #[serde(default)]
     examples: Examples,
 }
@@ -65,57 +80,182 @@ impl Loaded {
                 for what in &collection.errors {
                     self.report(file, yaml, what.clone(), None);
                 }
-                for correlation in &collection.correlations {
-                    let what = "correlation rules are not supported yet".to_owned();
-                    self.report(file, yaml, what, Some(&correlation.title));
-                }
-                for filter in &collection.filters {
-                    self.report(file, yaml, "filters are not supported yet".to_owned(), Some(&filter.title));
-                }
                 for rule in collection.rules {
                     let title = rule.title.clone();
-                    if let Err(Refusal { what, near }) = self.add_rule(file, rule) {
-                        let is_near_there = yaml.contains(&near);
-                        self.report(file, yaml, what, Some(if is_near_there { &near } else { &title }));
+                    if let Err(refusal) = self.add_rule(file, rule) {
+                        self.refuse(file, yaml, refusal, &title);
                     }
                 }
+                let waiting = self.pending_correlations.len() + self.pending_filters.len();
+                let text: Arc<str> = yaml.into();
+                let pending = |yaml: &Arc<str>| (file.to_owned(), Arc::clone(yaml));
+                for stated in collection.correlations {
+                    let (file, yaml) = pending(&text);
+                    self.pending_correlations.push(Pending { file, yaml, stated });
+                }
+                for stated in collection.filters {
+                    let (file, yaml) = pending(&text);
+                    self.pending_filters.push(Pending { file, yaml, stated });
+                }
+                let is_waiting = self.pending_correlations.len() + self.pending_filters.len() > waiting;
+                is_waiting || self.rules.len() > before
             }
-            Err(error) => self.report(file, yaml, error.to_string(), None),
+            Err(error) => {
+                self.report(file, yaml, error.to_string(), None);
+                false
+            }
         }
-        self.rules.len() > before
     }
 
-    fn add_rule(&mut self, file: &str, rule: SigmaRule) -> Result<(), Refusal> {
-        let refusal = |what: String, near: &str| Refusal { what, near: near.to_owned() };
-        if rsigma_parser::is_unsupported(rule.sigma_version) {
-            return Err(refusal("this version of Sigma is not supported".to_owned(), "sigma-version"));
+    /// Settles what speaks of other rules, now that all files were added.
+    pub(super) fn finish(&mut self) {
+        for Pending { file, yaml, stated } in std::mem::take(&mut self.pending_filters) {
+            if let Err(refusal) = self.add_filter(&stated) {
+                self.refuse(&file, &yaml, refusal, &stated.title);
+            }
         }
-        let extension = match rule.custom_attributes.get("sentinelflow") {
-            None => Extension::default(),
-            Some(value) => {
-                Extension::deserialize(value).map_err(|error| refusal(error.to_string(), "sentinelflow"))?
+        let mut waiting = std::mem::take(&mut self.pending_correlations);
+        // Those that others count come first; what is left at the end counts itself, or what is not there.
+        loop {
+            let is_ready = |pending: &Pending<CorrelationRule>| {
+                pending.stated.rules.iter().all(|name| self.references.contains_key(name.as_str()))
+            };
+            let (ready, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_ready);
+            waiting = later;
+            if ready.is_empty() {
+                break;
+            }
+            for Pending { file, yaml, stated } in ready {
+                if let Err(refusal) = self.add_correlation(&file, &stated) {
+                    self.refuse(&file, &yaml, refusal, &stated.title);
+                }
+            }
+        }
+        let names: HashSet<String> = (waiting.iter())
+            .flat_map(|pending| [&pending.stated.id, &pending.stated.name])
+            .flatten()
+            .cloned()
+            .collect();
+        for Pending { file, yaml, stated } in waiting {
+            let unknown = stated.rules.iter().find(|name| !self.references.contains_key(name.as_str()));
+            let name = unknown.map_or("", String::as_str);
+            let what = if names.contains(name) {
+                format!("'{name}' counts this correlation, or was refused itself")
+            } else {
+                format!("no rule is called '{name}'")
+            };
+            self.refuse(&file, &yaml, Refusal { what, near: name.to_owned() }, &stated.title);
+        }
+        self.silence_what_is_only_counted();
+    }
+
+    /// Sigma lets a rule that a correlation counts speak for itself only where the correlation says `generate`.
+    fn silence_what_is_only_counted(&mut self) {
+        let counted = |generates: bool, correlations: &[Correlation]| -> HashSet<Over> {
+            let of = correlations.iter().filter(|correlation| correlation.lets_members_speak == generates);
+            of.flat_map(|correlation| correlation.members.iter().map(|member| member.over)).collect()
+        };
+        let silent = &counted(false, &self.correlations) - &counted(true, &self.correlations);
+        for over in silent {
+            match over {
+                Over::Rule(number) => self.rules[number].is_silent = true,
+                Over::Correlation(number) => self.correlations[number].rule.is_silent = true,
+            }
+        }
+    }
+
+    fn add_correlation(&mut self, file: &str, stated: &CorrelationRule) -> Result<(), Refusal> {
+        let rule = told(Told {
+            file,
+            id: stated.id.as_deref(),
+            title: &stated.title,
+            level: stated.level,
+            tags: &stated.tags,
+            description: stated.description.as_deref(),
+            false_positives: &stated.falsepositives,
+            version: stated.sigma_version,
+            extension: extension(stated.custom_attributes.get("sentinelflow"))?,
+        })?;
+        let id = Arc::clone(&rule.id);
+        let compiled = correlation::compile(stated, rule, &self.references)?;
+        self.refer(&id, stated.name.as_deref(), Over::Correlation(self.correlations.len()))?;
+        self.correlations.push(compiled);
+        Ok(())
+    }
+
+    /// Adds a filter's condition to the rules that it names.
+    fn add_filter(&mut self, stated: &FilterRule) -> Result<(), Refusal> {
+        let condition = compile(&stated.detection, &mut self.names, self.trust)?;
+        let source = stated.logsource.as_ref().map(RuleSource::from);
+        let numbers: Vec<usize> = match &stated.rules {
+            FilterRuleTarget::Any => (0..self.rules.len()).collect(),
+            FilterRuleTarget::Specific(names) => {
+                let number = |name: &String| match self.references.get(name.as_str()) {
+                    Some(Over::Rule(number)) => Ok(*number),
+                    Some(Over::Correlation(_)) => Err("is a correlation, which no filter can change"),
+                    None => {
+                        let titled = self.rules.iter().position(|rule| *rule.title == **name);
+                        titled.ok_or("is not the id, name or title of any rule")
+                    }
+                };
+                let number = |name: &String| {
+                    number(name)
+                        .map_err(|what| Refusal { what: format!("'{name}' {what}"), near: name.clone() })
+                };
+                names.iter().map(number).collect::<Result<_, _>>()?
             }
         };
-        let condition = compile(&rule.detection, &mut self.names, self.trust)?;
-        let id: Arc<str> = rule.id.as_deref().unwrap_or(file).into();
-        if !self.ids.insert(Arc::clone(&id)) {
-            return Err(refusal(format!("another rule has the id {id}"), &id));
+        for number in numbers {
+            if source.as_ref().is_none_or(|source| source.concerns(&self.sources[number])) {
+                let rest = std::mem::replace(&mut self.conditions[number], Condition::All(Vec::new()));
+                self.conditions[number] = Condition::All(vec![rest, condition.clone()]);
+            }
         }
-        self.conditions.push(condition);
-        self.sources.push(RuleSource::from(&rule.logsource));
-        self.rules.push(Rule {
-            id,
-            level: level_of(&rule),
-            category: extension.category.unwrap_or_else(|| category_of(&rule.tags)),
-            techniques: techniques_of(&rule.tags),
-            description: rule.description.unwrap_or_default().trim().to_owned(),
-            false_positives: rule.falsepositives,
-            summary: extension.summary.unwrap_or_else(|| format!("{}.", rule.title)).into(),
-            advice: extension.advice.as_deref().unwrap_or(DEFAULT_ADVICE).into(),
-            examples: extension.examples,
-            title: rule.title.into(),
-        });
         Ok(())
+    }
+
+    /// Lets a rule be named by its id and, if it has one, by its name.
+    fn refer(&mut self, id: &Arc<str>, name: Option<&str>, over: Over) -> Result<(), Refusal> {
+        for (kind, reference) in [("id", Some(&**id)), ("name", name)] {
+            let Some(reference) = reference else { continue };
+            match self.references.get(reference) {
+                Some(known) if *known != over => {
+                    let what = format!("another rule has the {kind} {reference}");
+                    return Err(Refusal { what, near: reference.to_owned() });
+                }
+                _ => self.references.insert(reference.into(), over),
+            };
+        }
+        Ok(())
+    }
+
+    fn add_rule(&mut self, file: &str, stated: SigmaRule) -> Result<(), Refusal> {
+        let rule = told(Told {
+            file,
+            id: stated.id.as_deref(),
+            title: &stated.title,
+            level: stated.level,
+            tags: &stated.tags,
+            description: stated.description.as_deref(),
+            false_positives: &stated.falsepositives,
+            version: stated.sigma_version,
+            extension: extension(stated.custom_attributes.get("sentinelflow"))?,
+        })?;
+        let condition = compile(&stated.detection, &mut self.names, self.trust)?;
+        self.refer(&rule.id, stated.name.as_deref(), Over::Rule(self.rules.len()))?;
+        self.conditions.push(condition);
+        self.sources.push(RuleSource::from(&stated.logsource));
+        self.rules.push(rule);
+        Ok(())
+    }
+
+    fn refuse(&mut self, file: &str, yaml: &str, refusal: Refusal, title: &str) {
+        let Refusal { what, near } = refusal;
+        // A file may hold several rules; each begins with its title.
+        let (before, own) = yaml.split_at(yaml.find(&format!("title: {title}")).unwrap_or(0));
+        let near = if own.contains(&near) { near.as_str() } else { title };
+        let line = before.matches('\n').count() + line_of(near, own);
+        self.errors.push(RuleFileError { file: file.to_owned(), line, what });
     }
 
     fn report(&mut self, file: &str, yaml: &str, what: String, near: Option<&str>) {
@@ -124,8 +264,52 @@ impl Loaded {
     }
 }
 
-fn level_of(rule: &SigmaRule) -> Level {
-    match rule.level {
+/// What detection rules and correlations state alike.
+struct Told<'a> {
+    file: &'a str,
+    id: Option<&'a str>,
+    title: &'a str,
+    level: Option<rsigma_parser::Level>,
+    tags: &'a [String],
+    description: Option<&'a str>,
+    false_positives: &'a [String],
+    version: Option<u32>,
+    extension: Extension,
+}
+
+/// Reads our member of a rule.
+fn extension<'a>(value: Option<impl Deserializer<'a, Error: fmt::Display>>) -> Result<Extension, Refusal> {
+    let refusal =
+        |error: &dyn fmt::Display| Refusal { what: error.to_string(), near: "sentinelflow".to_owned() };
+    value.map_or_else(
+        || Ok(Extension::default()),
+        |value| Extension::deserialize(value).map_err(|error| refusal(&error)),
+    )
+}
+
+fn told(stated: Told<'_>) -> Result<Rule, Refusal> {
+    if rsigma_parser::is_unsupported(stated.version) {
+        let what = "this version of Sigma is not supported".to_owned();
+        return Err(Refusal { what, near: "sigma-version".to_owned() });
+    }
+    let extension = stated.extension;
+    Ok(Rule {
+        id: stated.id.unwrap_or(stated.file).into(),
+        level: level_of(stated.level),
+        category: extension.category.unwrap_or_else(|| category_of(stated.tags)),
+        techniques: techniques_of(stated.tags),
+        description: stated.description.unwrap_or_default().trim().to_owned(),
+        false_positives: stated.false_positives.to_vec(),
+        summary: extension.summary.unwrap_or_else(|| format!("{}.", stated.title)).into(),
+        advice: extension.advice.as_deref().unwrap_or(DEFAULT_ADVICE).into(),
+        examples: extension.examples,
+        title: stated.title.into(),
+        is_silent: extension.silent,
+    })
+}
+
+fn level_of(stated: Option<rsigma_parser::Level>) -> Level {
+    match stated {
         Some(rsigma_parser::Level::Informational) => Level::Informational,
         Some(rsigma_parser::Level::Low) => Level::Low,
         Some(rsigma_parser::Level::Medium) | None => Level::Medium,
@@ -171,7 +355,14 @@ fn line_of(near: &str, yaml: &str) -> usize {
         let line = line.trim_start().trim_start_matches("- ").trim_start_matches(['\'', '"']);
         line.strip_prefix(near).is_some_and(|rest| rest.starts_with([':', '|', '\'', '"']))
     };
-    let keyed = yaml.lines().position(as_key);
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let as_word = |line: &str| {
+        line.match_indices(near).any(|(at, _)| {
+            let (before, after) = (line.get(..at).unwrap_or(""), line.get(at + near.len()..).unwrap_or(""));
+            !before.ends_with(is_part) && !after.starts_with(is_part)
+        })
+    };
+    let keyed = yaml.lines().position(as_key).or_else(|| yaml.lines().position(as_word));
     keyed.or_else(|| yaml.lines().position(|line| line.contains(near))).map_or(1, |index| index + 1)
 }
 

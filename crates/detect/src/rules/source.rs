@@ -32,6 +32,17 @@ impl RuleSource {
             && (same(&self.service, event.service) || self.is_auth_log_of(event.service))
     }
 
+    /// Says whether a filter for this source concerns a rule for another one: no part that both state may differ.
+    pub(super) fn concerns(&self, rule: &Self) -> bool {
+        let fits = |one: &Option<String>, other: &Option<String>| match (one, other) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        fits(&self.category, &rule.category)
+            && fits(&self.product, &rule.product)
+            && fits(&self.service, &rule.service)
+    }
+
     /// Linux keeps what these programs say in one file, which Sigma calls the service `auth`.
     fn is_auth_log_of(&self, service: Option<&str>) -> bool {
         self.service.as_deref() == Some("auth") && matches!(service, Some("sshd" | "sudo" | "su" | "pam"))

@@ -325,6 +325,40 @@ fn the_hash_is_of_the_rules_and_not_of_their_order() {
     assert_ne!(one, hash(vec![file("a", "1"), file("b", "3")]));
 }
 
+#[test]
+fn a_filter_narrows_the_rules_that_it_names() {
+    let rule = |name: &str, product: &str| {
+        format!(
+            "title: {name}\nname: {name}\nid: id-{name}\nlogsource:\n  product: {product}\n\
+             detection:\n  sel:\n    f: x\n  condition: sel\n---\n"
+        )
+    };
+    let filter = |rules: &str, source: &str| {
+        format!(
+            "title: F\nlogsource:\n  {source}\nfilter:\n  rules: {rules}\n  ours:\n    user: admin\n  condition: not ours\n"
+        )
+    };
+    let linux = LogSource { category: None, product: Some("linux"), service: None };
+    for (rules_named, source, left) in [
+        ("[a]", "category: process_creation", vec!["b"]),
+        ("[id-a, b]", "product: linux", vec![]),
+        ("any", "product: windows", vec!["a", "b"]),
+    ] {
+        let yaml = [rule("a", "linux"), rule("b", "linux"), filter(rules_named, source)].concat();
+        let (rules, errors) = load(&yaml);
+        assert_eq!(errors, [], "{yaml}");
+        let found = |user: &str| {
+            let mut event = event(&[("f", text("x")), ("user", text(user))]);
+            event.log_source = linux;
+            rules.matches(&event).iter().map(|found| found.rule.title.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("eve"), ["a", "b"], "{yaml}");
+        assert_eq!(found("admin"), left, "{yaml}");
+    }
+    let (_, errors) = load(&[rule("a", "linux"), filter("[nobody]", "product: linux")].concat());
+    assert_eq!(errors[0].what, "'nobody' is not the id, name or title of any rule");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 

@@ -169,6 +169,10 @@ struct DetectionShape<'a> {
     #[schema(value_type = String, example = "high")]
     level: Level,
     evidence: Vec<EvidenceShape<'a>>,
+    /// Ids of earlier logs of the tenant that this rests on, the latest last; of many, the latest 32. Absent if none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    events: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -187,6 +191,7 @@ impl<'a> From<&'a Analysis> for AnalysisShape<'a> {
             title: &detection.title,
             level: detection.level,
             evidence: detection.evidence.iter().map(evidence).collect(),
+            events: detection.events.iter().map(ToString::to_string).collect(),
         });
         Self {
             score: analysis.score.value(),

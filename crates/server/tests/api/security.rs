@@ -205,3 +205,53 @@ fn the_feed_can_be_filtered() {
         assert_eq!(answer.faults(), [fault], "{query}");
     }
 }
+
+fn failed_login(number: usize) -> Value {
+    json!({
+        "source": "sshd",
+        "event_id": number,
+        "severity_level": "INFO",
+        "message": "sshd[7]: Failed password for root from 203.0.113.9 port 40022 ssh2",
+    })
+}
+
+#[test]
+fn a_brute_force_is_seen_across_a_restart_and_names_its_events() {
+    let mut server = TestServer::dev();
+    let mut ids = Vec::new();
+    for number in 0..9 {
+        let analyzed = server.post("/security/analyze/admin", &failed_login(number)).assert_status(200);
+        assert_eq!(analyzed.text("analysis.severity"), "LOW", "one failed login is no attack");
+        ids.push(analyzed.body["log_id"].clone());
+    }
+    server.kill_and_restart();
+    let analyzed = server.post("/security/analyze/admin", &failed_login(9)).assert_status(200);
+    assert_eq!(analyzed.text("analysis.category"), "brute_force");
+    assert_eq!(analyzed.text("analysis.severity"), "MEDIUM");
+    assert!(analyzed.text("analysis.summary").contains("10 logins failed"), "{:?}", analyzed.body);
+    let detections = analyzed.body["analysis"]["detections"].as_array().unwrap().clone();
+    let brute_force =
+        detections.iter().find(|found| found["title"] == "Brute force from one address").unwrap();
+    assert_eq!(brute_force["events"], Value::Array(ids));
+    let stored = server.get(&format!("/security/logs/admin/{}", analyzed.text("log_id"))).assert_status(200);
+    assert_eq!(stored.body["analysis"], analyzed.body["analysis"]);
+}
+
+#[test]
+fn a_retry_counts_once_and_another_tenants_events_never() {
+    let server = TestServer::dev();
+    server.sign_up("other");
+    let headers = [("content-type", "application/json"), ("idempotency-key", "one")];
+    for _ in 0..12 {
+        let body = failed_login(0).to_string().into_bytes();
+        let analyzed = server.send("POST", "/security/analyze/admin", &headers, body).assert_status(200);
+        assert_eq!(analyzed.text("analysis.severity"), "LOW");
+        let others = server.post("/security/analyze/other", &reference_entry()).assert_status(200);
+        assert_eq!(others.text("analysis.category"), "sql_injection");
+    }
+    for number in 1..9 {
+        server.post("/security/analyze/other", &failed_login(number)).assert_status(200);
+        let analyzed = server.post("/security/analyze/admin", &failed_login(number)).assert_status(200);
+        assert_eq!(analyzed.text("analysis.severity"), "LOW");
+    }
+}

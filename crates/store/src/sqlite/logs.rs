@@ -7,6 +7,7 @@ use sentinelflow_domain::{
     analysis::{Analysis, Score},
     log_entry::{LogEntry, Message, Metadata, Source},
     store::{IdempotencyKey, LogFilter, LogRecord, NewLog, Page, Recorded, StatusFilter},
+    tenant::TenantId,
     time::Timestamp,
 };
 
@@ -179,6 +180,36 @@ pub(super) fn recent(
 pub(super) enum Part {
     Unfiled,
     Filed,
+}
+
+/// So many logs are replayed at once: each may be large.
+const REPLAY_PAGE: i64 = 200;
+
+/// Returns a page of all tenants' logs behind `after`; without it the beginning of the newest since a moment.
+pub(super) fn replay(
+    connection: &Connection,
+    origin: Origin,
+    since: Timestamp,
+    newest: usize,
+    after: Option<i64>,
+) -> rusqlite::Result<Vec<(TenantId, LogRecord)>> {
+    let after = match after {
+        Some(after) => after,
+        None => connection
+            .query_row(
+                "SELECT id FROM logs ORDER BY id DESC LIMIT 1 OFFSET ?",
+                [i64::try_from(newest).unwrap_or(i64::MAX)],
+                |row| row.get(0),
+            )
+            .optional()?
+            .unwrap_or(i64::MIN),
+    };
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS}, tenant FROM logs WHERE id > ? AND id >= ? AND received_at >= ? ORDER BY id LIMIT ?"
+    ))?;
+    let bounds = params![after, first_row_of(second_of(since)), since.as_millis(), REPLAY_PAGE];
+    let rows = select.query_map(bounds, |row| Ok((origin.id(row.get("tenant")?), record(origin, row)?)))?;
+    rows.collect()
 }
 
 pub(super) struct Query {

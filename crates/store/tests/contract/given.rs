@@ -62,6 +62,7 @@ pub(crate) fn analysis(score: u8) -> Analysis {
             title: "Many failures".into(),
             level: Level::High,
             evidence: vec![Evidence { field: "message".into(), excerpt: "Failed".into() }],
+            events: Vec::new(),
         }],
         engine: Judge::Rules,
         model: None,

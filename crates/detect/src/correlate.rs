@@ -1,0 +1,395 @@
+//! What several events tell together: the matches of a tenant, counted over time in windows of bounded number.
+//!
+//! Each group of a correlation (one address, say) has a window that holds what was seen of late. There are at most as
+//! many windows as the correlator was given room for; the one that was left alone longest makes room for a new one, in
+//! constant time. Windows are spread over shards with a lock each, so that no event waits long for another.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use hashlink::LinkedHashMap;
+use sentinelflow_domain::{store::LogId, tenant::TenantId, time::Timestamp};
+
+use crate::{
+    event::{Event, Value},
+    rules::{
+        RuleSet,
+        correlation::{Correlation, Kind, Member, Over},
+    },
+};
+
+/// Small enough that a shard's table grows in a fraction of a millisecond.
+const SHARDS: usize = 256;
+/// A detection names so many of the events that it rests on, the latest.
+const EVENTS_NAMED: usize = 32;
+/// So many events or values are kept even where fewer would tell whether a correlation holds: it can say how many.
+const COUNTED: usize = 256;
+
+/// The windows of all tenants.
+pub(crate) struct Correlator {
+    shards: Vec<Mutex<Shard>>,
+    windows_per_shard: usize,
+    /// Two, for a key of 128 bits: nobody can choose values that meet in one window.
+    hashers: [RandomState; 2],
+    next_sequence: AtomicU64,
+}
+
+type Shard = LinkedHashMap<u128, Window, foldhash::fast::RandomState>;
+
+/// An event as windows remember it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    at_ms: i64,
+    sequence: u64,
+    /// Known once the event is stored.
+    id: Option<LogId>,
+}
+
+#[derive(Debug)]
+enum Window {
+    /// By rising time.
+    Events(Vec<Seen>),
+    /// The latest event of each value, by rising time.
+    Values(Vec<(u64, Latest)>),
+    /// For each member the latest event.
+    Members(Vec<Option<Latest>>),
+    /// For each member the events that led up to it in order, of those the ones that began last.
+    Paths(Vec<Vec<Seen>>),
+}
+
+/// The latest event of its kind, and the one before it, in case the latest is taken back.
+#[derive(Debug, Clone, Copy)]
+struct Latest {
+    seen: Seen,
+    before: Option<Seen>,
+}
+
+/// A correlation that holds with this event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Completed {
+    pub(crate) correlation: usize,
+    /// How many events or values were counted, this one included.
+    pub(crate) count: usize,
+    /// The stored events that it rests on besides this one, the latest last.
+    pub(crate) earlier: Vec<LogId>,
+    /// The event's fields that hold what the group has in common.
+    pub(crate) grouped_by: Vec<usize>,
+}
+
+/// Where an event was remembered. It is to be told what became of it.
+#[derive(Debug, Default)]
+pub struct Trace {
+    sequence: u64,
+    windows: Vec<u128>,
+}
+
+impl Correlator {
+    /// Returns a correlator with room for about so many windows.
+    pub(crate) fn new(windows: usize) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            windows_per_shard: windows.div_ceil(SHARDS).max(1),
+            hashers: [RandomState::new(), RandomState::new()],
+            next_sequence: AtomicU64::new(1),
+        }
+    }
+
+    /// Counts a tenant's event, which the rules of these numbers matched, and returns what holds with it.
+    pub(crate) fn observe(
+        &self,
+        tenant: TenantId,
+        at: Timestamp,
+        event: &Event<'_>,
+        matched: impl Iterator<Item = usize>,
+        rules: &RuleSet,
+    ) -> (Vec<Completed>, Trace) {
+        let mut completed: Vec<Completed> = Vec::new();
+        let mut trace = Trace::default();
+        let mut waiting: Vec<Over> = matched.map(Over::Rule).collect();
+        waiting.retain(|over| !rules.correlations_over(*over).is_empty());
+        if waiting.is_empty() {
+            return (completed, trace);
+        }
+        trace.sequence = self.next_sequence.fetch_add(1, Ordering::Relaxed);
+        let seen = Seen { at_ms: at.as_millis(), sequence: trace.sequence, id: None };
+        // What a correlation counts comes before what counts the correlation, because cycles are refused.
+        while let Some(over) = waiting.pop() {
+            for (number, position) in rules.correlations_over(over) {
+                let correlation = rules.correlation(*number);
+                let Some(group) = Group::of(event, &correlation.members[*position]) else { continue };
+                let key = self.key(tenant, correlation, &group);
+                let found = self.with_window(key, correlation, |window| {
+                    window.add(correlation, *position, seen, self.value_hash(&group));
+                    window.holding(correlation, seen)
+                });
+                if !trace.windows.contains(&key) {
+                    trace.windows.push(key);
+                }
+                let is_known = completed.iter().any(|known| known.correlation == *number);
+                if let Some((count, earlier)) = found.filter(|_| !is_known) {
+                    let grouped_by = group.fields;
+                    completed.push(Completed { correlation: *number, count, earlier, grouped_by });
+                    waiting.push(Over::Correlation(*number));
+                }
+            }
+        }
+        completed.sort_by_key(|completed| completed.correlation);
+        (completed, trace)
+    }
+
+    /// Tells under which id an event was stored, so that later detections can name it.
+    pub(crate) fn stored(&self, trace: &Trace, id: LogId) {
+        self.for_each_window(trace, |window| window.name(trace.sequence, id));
+    }
+
+    /// Takes back an event that was not stored, or that was stored before.
+    pub(crate) fn forget(&self, trace: &Trace) {
+        self.for_each_window(trace, |window| window.remove(trace.sequence));
+    }
+
+    fn for_each_window(&self, trace: &Trace, change: impl Fn(&mut Window)) {
+        for key in &trace.windows {
+            if let Some(window) = self.shard(*key).get_mut(key) {
+                change(window);
+            }
+        }
+    }
+
+    fn with_window<T>(&self, key: u128, of: &Correlation, work: impl FnOnce(&mut Window) -> T) -> T {
+        let mut shard = self.shard(key);
+        // Used or new, it is now the last to go.
+        let window = shard.remove(&key).filter(|window| window.fits(of)).unwrap_or_else(|| Window::new(of));
+        while shard.len() >= self.windows_per_shard {
+            shard.pop_front();
+        }
+        work(shard.entry(key).or_insert(window))
+    }
+
+    fn shard(&self, key: u128) -> MutexGuard<'_, Shard> {
+        let number = usize::try_from(key % SHARDS as u128).expect("there are few shards");
+        // A panic leaves a window that counts too little at worst.
+        self.shards[number].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn key(&self, tenant: TenantId, correlation: &Correlation, group: &Group) -> u128 {
+        let [high, low] =
+            [0, 1].map(|which| self.hashers[which].hash_one((tenant, &correlation.rule.id, &group.values)));
+        u128::from(high) << 64 | u128::from(low)
+    }
+
+    fn value_hash(&self, group: &Group) -> u64 {
+        self.hashers[0].hash_one(&group.counted)
+    }
+}
+
+/// What an event has in common with the others of its group, in folded case.
+struct Group {
+    values: Vec<String>,
+    fields: Vec<usize>,
+    counted: String,
+}
+
+impl Group {
+    /// Returns the group of an event; `None` if it lacks a field by which events are grouped or counted.
+    fn of(event: &Event<'_>, member: &Member) -> Option<Self> {
+        let mut group = Self { values: Vec::new(), fields: Vec::new(), counted: String::new() };
+        for name in &member.group_by {
+            let (index, value) = value_of(event, name)?;
+            group.fields.push(index);
+            group.values.push(value);
+        }
+        if !member.field.is_empty() {
+            group.counted = value_of(event, &member.field)?.1;
+        }
+        Some(group)
+    }
+}
+
+fn value_of(event: &Event<'_>, name: &str) -> Option<(usize, String)> {
+    let (index, field) = event.fields.iter().enumerate().find(|(_, field)| field.name == name)?;
+    let text = match &field.value {
+        Value::Text(text) => text.to_lowercase(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(value) => value.to_string(),
+        Value::Null => return None,
+    };
+    (!text.is_empty() && text != "-").then_some((index, text))
+}
+
+impl Window {
+    fn new(of: &Correlation) -> Self {
+        match of.kind {
+            Kind::EventCount(_) => Self::Events(Vec::new()),
+            Kind::ValueCount(_) => Self::Values(Vec::new()),
+            Kind::Temporal => Self::Members(vec![None; of.members.len()]),
+            Kind::TemporalOrdered => Self::Paths(vec![Vec::new(); of.members.len()]),
+        }
+    }
+
+    /// Says whether the window was made for a correlation like this one, which a reload may have changed.
+    fn fits(&self, of: &Correlation) -> bool {
+        match (self, &of.kind) {
+            (Self::Events(_), Kind::EventCount(_)) | (Self::Values(_), Kind::ValueCount(_)) => true,
+            (Self::Members(members), Kind::Temporal) => members.len() == of.members.len(),
+            (Self::Paths(paths), Kind::TemporalOrdered) => paths.len() == of.members.len(),
+            _ => false,
+        }
+    }
+
+    fn add(&mut self, of: &Correlation, position: usize, seen: Seen, value: u64) {
+        match self {
+            Self::Events(events) => {
+                if events.iter().all(|event| event.sequence != seen.sequence) {
+                    let at = events.partition_point(|event| event.at_ms <= seen.at_ms);
+                    events.insert(at, seen);
+                }
+                shorten(events, |event| event.at_ms, of);
+            }
+            Self::Values(values) => {
+                let known = values.iter().position(|(known, _)| *known == value);
+                let latest = Latest::after(known.map(|index| values.remove(index).1), seen);
+                let at = values.partition_point(|(_, other)| other.seen.at_ms <= latest.seen.at_ms);
+                values.insert(at, (value, latest));
+                shorten(values, |(_, latest)| latest.seen.at_ms, of);
+            }
+            Self::Members(members) => members[position] = Some(Latest::after(members[position], seen)),
+            Self::Paths(paths) => {
+                let path = match position.checked_sub(1) {
+                    None => vec![seen],
+                    Some(before) => {
+                        let is_led_to =
+                            |last: &&Seen| last.at_ms <= seen.at_ms && last.sequence != seen.sequence;
+                        if paths[before].last().filter(is_led_to).is_none() {
+                            return;
+                        }
+                        let mut path = paths[before].clone();
+                        path.push(seen);
+                        path
+                    }
+                };
+                let begins = |path: &[Seen]| path.first().map(|first| first.at_ms);
+                if begins(&paths[position]) <= begins(&path) {
+                    paths[position] = path;
+                }
+            }
+        }
+    }
+
+    /// Returns how many are counted with this event and which came before it, if the correlation holds.
+    fn holding(&self, of: &Correlation, now: Seen) -> Option<(usize, Vec<LogId>)> {
+        let is_recent = |seen: &Seen| seen.at_ms > now.at_ms - of.timespan_ms && seen.at_ms <= now.at_ms;
+        let counted: Vec<Seen> = match self {
+            Self::Events(events) => events.iter().copied().filter(is_recent).collect(),
+            Self::Values(values) => values.iter().map(|(_, latest)| latest.seen).filter(is_recent).collect(),
+            Self::Members(members) => {
+                let recent = |latest: &Option<Latest>| latest.map(|latest| latest.seen).filter(is_recent);
+                members.iter().map(recent).collect::<Option<Vec<_>>>()?
+            }
+            Self::Paths(paths) => {
+                let path = paths
+                    .last()
+                    .filter(|path| path.last().is_some_and(|last| last.sequence == now.sequence))?;
+                path.iter().all(is_recent).then(|| path.clone())?
+            }
+        };
+        let holds = match of.kind {
+            Kind::EventCount(bounds) | Kind::ValueCount(bounds) => bounds.hold(counted.len()),
+            Kind::Temporal | Kind::TemporalOrdered => true,
+        };
+        if !holds {
+            return None;
+        }
+        let mut earlier: Vec<LogId> =
+            counted.iter().filter(|seen| seen.sequence != now.sequence).filter_map(|seen| seen.id).collect();
+        let surplus = earlier.len().saturating_sub(EVENTS_NAMED);
+        earlier.drain(..surplus);
+        earlier.dedup();
+        Some((counted.len(), earlier))
+    }
+
+    fn name(&mut self, sequence: u64, id: LogId) {
+        self.for_each(|seen| {
+            if seen.sequence == sequence {
+                seen.id = Some(id);
+            }
+        });
+    }
+
+    fn for_each(&mut self, change: impl Fn(&mut Seen)) {
+        match self {
+            Self::Events(events) => events.iter_mut().for_each(change),
+            Self::Values(values) => {
+                values.iter_mut().flat_map(|(_, latest)| latest.events()).for_each(change);
+            }
+            Self::Members(members) => {
+                members.iter_mut().flatten().flat_map(Latest::events).for_each(change);
+            }
+            Self::Paths(paths) => paths.iter_mut().flatten().for_each(change),
+        }
+    }
+
+    fn remove(&mut self, sequence: u64) {
+        match self {
+            Self::Events(events) => events.retain(|seen| seen.sequence != sequence),
+            Self::Values(values) => {
+                let without = |(value, latest): (u64, Latest)| Some((value, latest.without(sequence)?));
+                *values = values.drain(..).filter_map(without).collect();
+                values.sort_by_key(|(_, latest)| latest.seen.at_ms);
+            }
+            Self::Members(members) => {
+                for member in members {
+                    *member = member.and_then(|latest| latest.without(sequence));
+                }
+            }
+            Self::Paths(paths) => {
+                for path in paths {
+                    if path.iter().any(|seen| seen.sequence == sequence) {
+                        path.clear();
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Latest {
+    /// Returns what is the latest once an event was seen. The same event may come twice.
+    fn after(known: Option<Self>, seen: Seen) -> Self {
+        match known {
+            None => Self { seen, before: None },
+            Some(known) if known.seen.sequence == seen.sequence || known.seen.at_ms > seen.at_ms => known,
+            Some(known) => Self { seen, before: Some(known.seen) },
+        }
+    }
+
+    fn without(self, sequence: u64) -> Option<Self> {
+        let before = self.before.filter(|before| before.sequence != sequence);
+        if self.seen.sequence == sequence {
+            return before.map(|seen| Self { seen, before: None });
+        }
+        Some(Self { before, ..self })
+    }
+
+    fn events(&mut self) -> impl Iterator<Item = &mut Seen> {
+        std::iter::once(&mut self.seen).chain(self.before.as_mut())
+    }
+}
+
+/// Drops what is too old to count again, and what is more than the bounds ask for.
+fn shorten<T>(by_time: &mut Vec<T>, at_ms: impl Fn(&T) -> i64, of: &Correlation) {
+    let newest = by_time.last().map_or(i64::MIN, &at_ms);
+    let expired = by_time.partition_point(|one| at_ms(one) <= newest.saturating_sub(of.timespan_ms));
+    let kept = match of.kind {
+        Kind::EventCount(bounds) | Kind::ValueCount(bounds) => bounds.kept().max(COUNTED),
+        Kind::Temporal | Kind::TemporalOrdered => COUNTED,
+    };
+    by_time.drain(..expired.max(by_time.len().saturating_sub(kept)));
+}
+
+#[cfg(test)]
+mod tests;

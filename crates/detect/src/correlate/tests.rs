@@ -1,0 +1,346 @@
+//! What correlations owe, one sentence a test, and a naive twin that reads the whole history for every event.
+
+use proptest::prelude::*;
+use sentinelflow_domain::{
+    analysis::Detection,
+    log_entry::{LogEntry, Message, Metadata, SeverityLevel, Source},
+};
+
+use super::*;
+use crate::{Engine, event::Origin, rules::RuleFileError};
+
+fn load(yaml: &str) -> (RuleSet, Vec<RuleFileError>) {
+    RuleSet::load(std::iter::once(("r.yml".to_owned(), yaml.to_owned())))
+}
+
+/// Returns rules `a`, `b` and `c`, each for events whose field `r` is its name, and a correlation over some of them.
+fn rules(correlation: &str) -> RuleSet {
+    let base: Vec<_> = ["a", "b", "c"]
+        .map(|name| {
+            format!(
+                "title: {name}\nname: {name}\nid: id-{name}\nlogsource:\n  category: any\n\
+                 detection:\n  sel:\n    r: {name}\n  condition: sel\n---\n"
+            )
+        })
+        .into();
+    let indented: Vec<_> =
+        correlation.trim().lines().map(|line| format!("  {}\n", line.trim_start())).collect();
+    let indented = indented.concat().replace("  |", "    ");
+    let yaml = format!("{}title: T\nid: t\ncorrelation:\n{indented}level: high\n", base.concat());
+    let (rules, errors) = load(&yaml);
+    assert_eq!(errors, [], "{yaml}");
+    rules
+}
+
+fn tenant(number: u32) -> TenantId {
+    TenantId::from_parts(1, [0; 5], number)
+}
+
+fn log_id(number: usize) -> LogId {
+    LogId::from_parts(2, [0; 5], u32::try_from(number).unwrap())
+}
+
+fn event<'a>(rule: &'a str, group: &'a str, value: &'a str) -> Event<'a> {
+    let mut event = Event::default();
+    for (name, text) in [("r", rule), ("g", group), ("v", value)] {
+        event.push(name, Value::Text(text.into()), Origin::Metadata);
+    }
+    event
+}
+
+/// Sends an event and stores it; returns what it completed.
+fn send(
+    correlator: &Correlator,
+    rules: &RuleSet,
+    of: TenantId,
+    at_s: i64,
+    event: &Event<'_>,
+    id: usize,
+) -> Vec<Completed> {
+    let matched: Vec<usize> = rules.matches(event).iter().map(|found| found.number).collect();
+    let at = Timestamp::from_millis(at_s * 1_000);
+    let (completed, trace) = correlator.observe(of, at, event, matched.into_iter(), rules);
+    correlator.stored(&trace, log_id(id));
+    completed
+}
+
+const THREE: &str = "
+    type: event_count
+    rules: [a]
+    group-by: [g]
+    timespan: 1m
+    condition:
+    |gte: 3";
+
+#[test]
+fn the_event_that_completes_a_count_names_those_before_it() {
+    let (rules, correlator) = (rules(THREE), Correlator::new(1_000));
+    let x = event("a", "x", "");
+    assert_eq!(send(&correlator, &rules, tenant(1), 0, &x, 0), []);
+    assert_eq!(send(&correlator, &rules, tenant(1), 30, &x, 1), []);
+    let completed = send(&correlator, &rules, tenant(1), 59, &x, 2);
+    assert_eq!((completed[0].count, &completed[0].earlier[..]), (3, &[log_id(0), log_id(1)][..]));
+    assert_eq!(completed[0].grouped_by, [1]);
+    assert_eq!(send(&correlator, &rules, tenant(1), 100, &x, 3), [], "the first two are too old by then");
+}
+
+#[test]
+fn groups_and_tenants_are_counted_apart_and_case_is_no_difference() {
+    let (rules, correlator) = (rules(THREE), Correlator::new(1_000));
+    for (of, group) in [(1, "x"), (1, "y"), (2, "x"), (1, "X"), (2, "x")] {
+        assert_eq!(send(&correlator, &rules, tenant(of), 0, &event("a", group, ""), 0), []);
+    }
+    assert_eq!(send(&correlator, &rules, tenant(1), 0, &event("a", "x", ""), 0).len(), 1);
+    assert_eq!(send(&correlator, &rules, tenant(1), 0, &event("a", "-", ""), 0), [], "that is no group");
+}
+
+#[test]
+fn what_was_not_stored_does_not_count() {
+    let (rules, correlator) = (rules(THREE), Correlator::new(1_000));
+    let x = event("a", "x", "");
+    for _ in 0..5 {
+        let at = Timestamp::from_millis(0);
+        let (completed, trace) = correlator.observe(tenant(1), at, &x, std::iter::once(0), &rules);
+        assert_eq!(completed, []);
+        correlator.forget(&trace);
+    }
+}
+
+#[test]
+fn values_are_counted_once_and_taken_back_with_their_last_event() {
+    let rules = rules(
+        "
+        type: value_count
+        rules: [a, b]
+        group-by: [g]
+        timespan: 1m
+        condition:
+        |gte: 3
+        |field: v",
+    );
+    let correlator = Correlator::new(1_000);
+    for (rule, value) in [("a", "1"), ("b", "1"), ("a", "2"), ("c", "3"), ("a", "1")] {
+        assert_eq!(send(&correlator, &rules, tenant(1), 0, &event(rule, "x", value), 0), []);
+    }
+    let (_, trace) = correlator.observe(
+        tenant(1),
+        Timestamp::from_millis(0),
+        &event("a", "x", "2"),
+        std::iter::once(0),
+        &rules,
+    );
+    correlator.forget(&trace);
+    assert_eq!(send(&correlator, &rules, tenant(1), 1, &event("b", "x", "3"), 0)[0].count, 3);
+}
+
+#[test]
+fn order_matters_only_where_the_rule_says_so() {
+    for (kind, backwards) in [("temporal", 1), ("temporal_ordered", 0)] {
+        let rules = rules(&format!("type: {kind}\nrules: [a, b]\ngroup-by: [g]\ntimespan: 1m"));
+        let correlator = Correlator::new(1_000);
+        send(&correlator, &rules, tenant(1), 0, &event("b", "x", ""), 0);
+        let completed = send(&correlator, &rules, tenant(1), 1, &event("a", "x", ""), 1);
+        assert_eq!(completed.len(), backwards, "{kind}");
+        let completed = send(&correlator, &rules, tenant(1), 2, &event("b", "x", ""), 2);
+        assert_eq!(completed[0].earlier, [log_id(1)], "{kind}");
+        assert_eq!(send(&correlator, &rules, tenant(1), 200, &event("b", "x", ""), 3), [], "{kind}");
+    }
+}
+
+#[test]
+fn an_alias_names_a_field_for_each_rule() {
+    let rules = rules(
+        "
+        type: temporal
+        rules: [a, b]
+        group-by: [who]
+        timespan: 1m
+        aliases:
+        |who:
+        |  a: g
+        |  b: v",
+    );
+    let correlator = Correlator::new(1_000);
+    send(&correlator, &rules, tenant(1), 0, &event("a", "x", "y"), 0);
+    assert_eq!(send(&correlator, &rules, tenant(1), 0, &event("b", "x", "y"), 1), []);
+    assert_eq!(send(&correlator, &rules, tenant(1), 0, &event("b", "y", "x"), 2).len(), 1);
+}
+
+#[test]
+fn memory_is_bounded_and_the_longest_unused_goes_first() {
+    let (rules, correlator) = (rules(THREE), Correlator::new(SHARDS * 4));
+    for number in 0..100_000 {
+        send(&correlator, &rules, tenant(1), 0, &event("a", &number.to_string(), ""), 0);
+        // In use all the time, so it stays.
+        if number % 100 == 0 {
+            send(&correlator, &rules, tenant(1), 0, &event("a", "kept", ""), 0);
+        }
+    }
+    let windows: usize = correlator.shards.iter().map(|shard| shard.lock().unwrap().len()).sum();
+    assert!(windows <= SHARDS * 4, "{windows}");
+    assert_eq!(send(&correlator, &rules, tenant(1), 0, &event("a", "kept", ""), 0).len(), 1);
+}
+
+#[test]
+fn what_cannot_be_counted_is_refused_with_its_line() {
+    for (correlation, reason) in [
+        (
+            "type: event_count\nrules: [nobody]\ngroup-by: [g]\ntimespan: 1m\ncondition:\n|gte: 3",
+            "no rule is called 'nobody'",
+        ),
+        (
+            "type: event_count\nrules: [me]\ngroup-by: [g]\ntimespan: 1m\ncondition:\n|gte: 3",
+            "'me' counts this correlation",
+        ),
+        (
+            "type: event_count\nrules: [a]\ngroup-by: [g]\ntimespan: 1m\ncondition:\n|gte: 99999",
+            "at most 10000",
+        ),
+        (
+            "type: event_count\nrules: [a]\ngroup-by: [g]\ntimespan: 1m\ncondition:\n|gte: 5\n|lt: 5",
+            "no number of events",
+        ),
+        (
+            "type: value_count\nrules: [a]\ngroup-by: [g]\ntimespan: 1m\ncondition:\n|gte: 5",
+            "values of one field",
+        ),
+        (
+            "type: value_avg\nrules: [a]\ngroup-by: [g]\ntimespan: 1m\ncondition:\n|gte: 5\n|field: v",
+            "'value_avg' are not supported",
+        ),
+    ] {
+        let indented: Vec<_> = correlation.lines().map(|line| format!("  {line}\n")).collect();
+        let indented = indented.concat().replace("  |", "    ");
+        let yaml = format!(
+            "title: a\nname: a\nlogsource:\n  category: any\ndetection:\n  sel:\n    r: a\n  condition: sel\n---\n\
+             title: T\nname: me\nid: t\ncorrelation:\n{indented}level: high\n"
+        );
+        let (_, errors) = load(&yaml);
+        assert_eq!(errors.len(), 1, "{reason}: {errors:?}");
+        assert!(errors[0].what.contains(reason) && errors[0].line >= 9, "{reason}: {:?}", errors[0]);
+    }
+}
+
+#[test]
+fn a_million_groups_keep_no_event_waiting_long() {
+    let (rules, correlator) = (rules(THREE), Correlator::new(1_000_000));
+    let mut slowest = std::time::Duration::ZERO;
+    for number in 0..1_000_000 {
+        let group = number.to_string();
+        let event = event("a", &group, "");
+        let start = std::time::Instant::now();
+        correlator.observe(tenant(1), Timestamp::from_millis(0), &event, std::iter::once(0), &rules);
+        slowest = slowest.max(start.elapsed());
+    }
+    println!("slowest of a million: {slowest:?}");
+    // Generous: what is guarded against is a pause that grows with the number of groups.
+    assert!(slowest.as_millis() < 500, "{slowest:?}");
+}
+
+/// A history: for each event its rule, group, value and the seconds since the one before.
+fn any_history() -> impl Strategy<Value = Vec<(usize, usize, usize, i64)>> {
+    prop::collection::vec((0..3_usize, 0..2_usize, 0..4_usize, 0..40_i64), 1..60)
+}
+
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn windows_count_as_a_reading_of_the_whole_history_does(history in any_history(), wanted in 1..6_usize) {
+        let counts = |kind: &str, field: &str| {
+            rules(&format!("type: {kind}\nrules: [a, b]\ngroup-by: [g]\ntimespan: 1m\ncondition:\n|gte: {wanted}{field}"))
+        };
+        let cases = [
+            ("event_count", counts("event_count", "")),
+            ("value_count", counts("value_count", "\n|field: v")),
+            ("temporal", rules("type: temporal\nrules: [a, b]\ngroup-by: [g]\ntimespan: 1m")),
+            ("temporal_ordered", rules("type: temporal_ordered\nrules: [a, b, c]\ngroup-by: [g]\ntimespan: 1m")),
+        ];
+        for (kind, rules) in cases {
+            let correlator = Correlator::new(1_000);
+            let mut past: Vec<(i64, usize, usize, usize)> = Vec::new();
+            let mut now = 0;
+            for (number, (rule, group, value, after)) in history.iter().copied().enumerate() {
+                now += after;
+                past.push((now, rule, group, value));
+                let event = event(NAMES[rule], NAMES[group], NAMES[value]);
+                let completed = send(&correlator, &rules, tenant(1), now, &event, number);
+                let recent: Vec<_> =
+                    past.iter().filter(|(at, _, of, _)| *at > now - 60 && *of == group).collect();
+                let members = if kind == "temporal_ordered" { 3 } else { 2 };
+                let expected = rule < members && match kind {
+                    "event_count" => recent.iter().filter(|(_, rule, ..)| *rule < 2).count() >= wanted,
+                    "value_count" => {
+                        let values: std::collections::BTreeSet<_> =
+                            recent.iter().filter(|(_, rule, ..)| *rule < 2).map(|(.., value)| value).collect();
+                        values.len() >= wanted
+                    }
+                    "temporal" => (0..2).all(|wanted| recent.iter().any(|(_, rule, ..)| *rule == wanted)),
+                    _ => {
+                        let mut next = 0;
+                        for (_, rule, ..) in &recent[..recent.len() - 1] {
+                            next += usize::from(next < 2 && *rule == next);
+                        }
+                        rule == 2 && next == 2
+                    }
+                };
+                prop_assert_eq!(!completed.is_empty(), expected, "{} at {} of {:?}", kind, number, history);
+            }
+        }
+    }
+}
+
+/// Plays the steps of an example to an engine and returns what the last event was found to be.
+fn play(engine: &Engine, of: TenantId, steps: &serde_json::Value) -> Vec<Detection> {
+    let mut last = Vec::new();
+    let mut at_ms = 1_000_000_000;
+    let mut stored = 0;
+    for step in steps.as_array().expect("an example of a correlation is a list of steps") {
+        let number = |name: &str| step[name].as_i64().expect("a step says how often and how far apart");
+        let text = |name: &str| step[name].as_str().expect("a step has a source and a message").to_owned();
+        let entry = LogEntry {
+            source: Source::try_from(text("source")).unwrap(),
+            event_id: 1,
+            severity_level: SeverityLevel::Info,
+            message: Message::try_from(text("message")).unwrap(),
+            metadata: Metadata::parse(&step.get("metadata").map_or("{}".into(), ToString::to_string))
+                .unwrap(),
+            timestamp: None,
+        };
+        for _ in 0..number("times") {
+            at_ms += number("every_s") * 1_000;
+            let (analysis, trace) = engine.analyze_after(of, Timestamp::from_millis(at_ms), &entry);
+            engine.stored(&trace, log_id(stored));
+            stored += 1;
+            last = analysis.detections;
+        }
+    }
+    last
+}
+
+#[test]
+fn every_built_in_correlation_finds_its_examples_and_none_of_its_near_misses() {
+    let rules = RuleSet::built_in();
+    let engine = Engine::built_in();
+    let mut faults = Vec::new();
+    let mut next_tenant = 0;
+    for rule in rules.correlations() {
+        let examples = &rule.examples;
+        if examples.hits.len() < 2 || examples.misses.len() < 2 {
+            faults.push(format!("{}: two hits and two near misses are needed", rule.title));
+        }
+        let hits = examples.hits.iter().map(|steps| (steps, true));
+        for (steps, expected) in hits.chain(examples.misses.iter().map(|steps| (steps, false))) {
+            next_tenant += 1;
+            let found = play(&engine, tenant(next_tenant), steps);
+            let found = found.iter().find(|detection| detection.id == rule.id);
+            if found.is_some() != expected || found.is_some_and(|detection| detection.events.is_empty()) {
+                let what = if expected { "misses" } else { "finds" };
+                faults.push(format!("{}: {what} {steps}", rule.title));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}

@@ -1,0 +1,193 @@
+//! Sigma's correlation rules: which matches they count, by what they group them, and when they hold. What can't be
+//! counted faithfully is refused. The counting itself is in `correlate.rs`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use rsigma_parser::{
+    ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType, FieldAlias, WindowMode,
+};
+
+use super::{Rule, compile::Refusal};
+
+/// A correlation rule, ready to be counted.
+#[derive(Debug, Clone)]
+pub(crate) struct Correlation {
+    pub(crate) rule: Rule,
+    pub(crate) kind: Kind,
+    pub(crate) members: Vec<Member>,
+    pub(crate) timespan_ms: i64,
+    /// Whether what it counts is told by itself too.
+    pub(crate) lets_members_speak: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// So many events.
+    EventCount(Bounds),
+    /// Events with so many different values.
+    ValueCount(Bounds),
+    /// Every member, in any order.
+    Temporal,
+    /// Every member, in the order in which they are listed.
+    TemporalOrdered,
+}
+
+/// How many are wanted, both ends included. `most` is `None` where more never hurt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) least: usize,
+    pub(crate) most: Option<usize>,
+}
+
+/// What a correlation looks at: the matches of one rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) over: Over,
+    /// The fields that hold what the events of a group have in common.
+    pub(crate) group_by: Vec<String>,
+    /// The field whose values are counted; empty where none are.
+    pub(crate) field: String,
+}
+
+/// Where matches come from: an index into the rules or into the correlations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Over {
+    Rule(usize),
+    Correlation(usize),
+}
+
+/// A group keeps what it counts, so a number beyond this would let few groups fill the memory.
+const MOST_COUNTED: u64 = 10_000;
+/// So many rules may be named by one correlation.
+const MOST_MEMBERS: usize = 1_000;
+
+/// What a name or an id of a rule stands for.
+pub(super) type References = HashMap<Arc<str>, Over>;
+
+/// Compiles one correlation whose members are known already; `rule` is what is told when it holds.
+pub(super) fn compile(
+    stated: &CorrelationRule,
+    rule: Rule,
+    references: &References,
+) -> Result<Correlation, Refusal> {
+    if stated.window != WindowMode::Sliding {
+        return refuse("window", "only sliding windows are supported");
+    }
+    let kind = kind(stated)?;
+    if stated.rules.is_empty() || stated.rules.len() > MOST_MEMBERS {
+        return refuse("rules", format!("a correlation names 1 to {MOST_MEMBERS} rules"));
+    }
+    let members = stated.rules.iter().map(|name| {
+        let Some(over) = references.get(name.as_str()) else {
+            return refuse(name, format!("no rule is called '{name}'"));
+        };
+        let field_of = |field: &String| field_of(&stated.aliases, field, name);
+        let field = counted_field(stated).map(|field| field_of(&field)).unwrap_or_default();
+        Ok(Member { over: *over, group_by: stated.group_by.iter().map(field_of).collect(), field })
+    });
+    let timespan_ms = i64::try_from(stated.timespan.seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
+    if timespan_ms <= 0 {
+        return refuse("timespan", "a timespan is longer than nothing");
+    }
+    let members = members.collect::<Result<_, _>>()?;
+    Ok(Correlation { rule, kind, members, timespan_ms, lets_members_speak: stated.generate })
+}
+
+fn refuse<T>(near: &str, what: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal { what: what.into(), near: near.to_owned() })
+}
+
+/// Returns the field that stands for an alias in the events of one rule.
+fn field_of(aliases: &[FieldAlias], field: &str, rule: &str) -> String {
+    let alias = aliases.iter().find(|alias| alias.alias == field);
+    alias.and_then(|alias| alias.mapping.get(rule)).map_or_else(|| field.to_owned(), Clone::clone)
+}
+
+fn counted_field(stated: &CorrelationRule) -> Option<String> {
+    match &stated.condition {
+        CorrelationCondition::Threshold { field: Some(fields), .. } => fields.first().cloned(),
+        _ => None,
+    }
+}
+
+fn kind(stated: &CorrelationRule) -> Result<Kind, Refusal> {
+    match (stated.correlation_type, &stated.condition) {
+        (CorrelationType::EventCount, CorrelationCondition::Threshold { predicates, .. }) => {
+            Ok(Kind::EventCount(bounds(predicates)?))
+        }
+        (CorrelationType::ValueCount, CorrelationCondition::Threshold { predicates, field, .. }) => {
+            match field.as_deref() {
+                Some([_]) => Ok(Kind::ValueCount(bounds(predicates)?)),
+                _ => refuse("condition", "'value_count' counts the values of one field"),
+            }
+        }
+        (CorrelationType::Temporal, condition) => every_member(stated, condition).map(|()| Kind::Temporal),
+        (CorrelationType::TemporalOrdered, condition) => {
+            every_member(stated, condition).map(|()| Kind::TemporalOrdered)
+        }
+        (CorrelationType::EventCount | CorrelationType::ValueCount, CorrelationCondition::Extended(_)) => {
+            refuse("condition", "a count is compared with a number")
+        }
+        (other, _) => refuse("type", format!("correlations of type '{}' are not supported", other.as_str())),
+    }
+}
+
+/// A temporal correlation wants all of its rules; another number of them is another rule.
+fn every_member(stated: &CorrelationRule, condition: &CorrelationCondition) -> Result<(), Refusal> {
+    let CorrelationCondition::Threshold { predicates, .. } = condition else {
+        return refuse("condition", "a condition that links rules by name is not supported");
+    };
+    let all = stated.rules.len() as u64;
+    let wants_all = predicates.iter().all(|(operator, number)| match operator {
+        ConditionOperator::Gte | ConditionOperator::Eq => *number == all,
+        ConditionOperator::Gt => number.saturating_add(1) == all,
+        _ => false,
+    });
+    let wants_at_least_one = *predicates == [(ConditionOperator::Gte, 1)];
+    if wants_all || wants_at_least_one || predicates.is_empty() {
+        Ok(())
+    } else {
+        refuse(
+            "condition",
+            "a temporal correlation holds when all of its rules do; no other number is supported",
+        )
+    }
+}
+
+fn bounds(predicates: &[(ConditionOperator, u64)]) -> Result<Bounds, Refusal> {
+    let mut least = 1_u64;
+    let mut most = None;
+    let lower = |most: Option<u64>, bound: u64| Some(most.map_or(bound, |most| most.min(bound)));
+    for (operator, number) in predicates {
+        match operator {
+            ConditionOperator::Gte => least = least.max(*number),
+            ConditionOperator::Gt => least = least.max(number.saturating_add(1)),
+            ConditionOperator::Lte => most = lower(most, *number),
+            ConditionOperator::Lt => most = lower(most, number.saturating_sub(1)),
+            ConditionOperator::Eq => {
+                least = least.max(*number);
+                most = lower(most, *number);
+            }
+            ConditionOperator::Neq => return refuse("condition", "'neq' is no bound of a count"),
+        }
+    }
+    if least.max(most.unwrap_or(0)) > MOST_COUNTED {
+        return refuse("condition", format!("at most {MOST_COUNTED} events or values are counted"));
+    }
+    if most.is_some_and(|most| most < least) {
+        return refuse("condition", "no number of events can fit this condition");
+    }
+    let number = |number: u64| usize::try_from(number).expect("the bound above is small");
+    Ok(Bounds { least: number(least), most: most.map(number) })
+}
+
+impl Bounds {
+    pub(crate) fn hold(self, count: usize) -> bool {
+        count >= self.least && self.most.is_none_or(|most| count <= most)
+    }
+
+    /// So many are kept: enough to tell whether the bounds hold.
+    pub(crate) fn kept(self) -> usize {
+        self.most.map_or(self.least, |most| most + 1)
+    }
+}
