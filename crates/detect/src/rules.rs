@@ -19,8 +19,8 @@
 //!
 //! # Our member of a rule file
 //!
-//! `sentinelflow:` holds `category`, `summary` and `advice` (in both, `{field}` stands for the event's value) and
-//! `examples`, which are the rule's tests.
+//! `sentinelflow:` holds `category`, `summary` and `advice` (in both, `{field}` stands for the event's value and `{{`
+//! for a brace) and `examples`, which are the rule's tests.
 
 use std::{fmt::Write as _, sync::Arc};
 
