@@ -1,9 +1,14 @@
 # One command each. Cargo's target folder may lie elsewhere (CARGO_TARGET_DIR).
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 PYTHON ?= python3
-VENV := $(TARGET)/checks-venv
+VENV := $(TARGET_DIR)/checks-venv
 
-.PHONY: run test check bench measure deny fmt clean
+# Which fuzz target, for how long, and in which of rustup's toolchains.
+TARGET ?= analyze
+SECONDS ?= 60
+FUZZ_TOOLCHAIN ?= +nightly
+
+.PHONY: run test check fuzz bench measure deny fmt clean
 
 ## Build and start `sentinelflow dev` on http://127.0.0.1:8000
 run:
@@ -15,8 +20,8 @@ test: check
 	cargo test --locked --package sentinelflow-forensic --no-default-features
 	$(MAKE) $(VENV)/ready
 	cargo build --locked --package sentinelflow-server
-	$(VENV)/bin/python checks/readme.py $(TARGET)/debug/sentinelflow
-	$(VENV)/bin/python checks/conformance.py $(TARGET)/debug/sentinelflow
+	$(VENV)/bin/python checks/readme.py $(TARGET_DIR)/debug/sentinelflow
+	$(VENV)/bin/python checks/conformance.py $(TARGET_DIR)/debug/sentinelflow
 
 ## Format, lints and documentation; warnings are errors
 check:
@@ -24,6 +29,15 @@ check:
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	cargo clippy --locked --package sentinelflow-server --no-default-features -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --no-deps --quiet
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo clippy --locked --manifest-path fuzz/Cargo.toml --no-default-features -- --deny warnings
+
+## Look for an input that breaks a parser's promise (needs cargo-fuzz): make fuzz TARGET=csv SECONDS=600
+fuzz:
+	mkdir -p fuzz/corpus/$(TARGET)
+	cargo $(FUZZ_TOOLCHAIN) fuzz run --sanitizer none $(TARGET) fuzz/corpus/$(TARGET) fuzz/seeds/$(TARGET) -- \
+		-max_total_time=$(SECONDS) -dict=fuzz/dictionaries/$(TARGET).dict \
+		-max_len=8192 -timeout=10 -rss_limit_mb=1024
 
 ## Benchmarks of both engines and the store; bench/README.md tells of load and peers
 bench:
@@ -39,6 +53,7 @@ deny:
 
 fmt:
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 clean:
 	cargo clean

@@ -219,6 +219,22 @@ mod tests {
     }
 
     #[test]
+    fn names_that_a_sender_chose_are_told_as_safely_as_values() {
+        let message = "GET /x?a\u{1b}[31m{user}=%3Csvg/onload=alert(1)%3E HTTP/1.1";
+        let analysis = ENGINE.analyze(&entry("nginx", SeverityLevel::Info, message, r#"{"user":"eve"}"#));
+        let told = analysis.summary.contains("parameter a\\u{1b}[31m{user}, user eve.");
+        assert!(told, "{}", analysis.summary);
+    }
+
+    #[test]
+    fn a_name_full_of_placeholders_does_not_grow() {
+        let message = format!("GET /x?{}=%3Csvg/onload=alert(1)%3E HTTP/1.1", "{user}".repeat(10_000));
+        let metadata = format!(r#"{{"user":"{}"}}"#, "eve".repeat(50));
+        let analysis = ENGINE.analyze(&entry("nginx", SeverityLevel::Info, &message, &metadata));
+        assert!(analysis.summary.len() < 1_000, "{} bytes", analysis.summary.len());
+    }
+
+    #[test]
     fn hostile_entries_cost_little_more_than_long_ones() {
         let parts = [
             "'", "%", "%25", "<", "../", "$(", "{{", "a=", "&", "GET ", "\\", "\"", ";", "(", "select ",

@@ -117,12 +117,17 @@ fn fact(names: &[&str], event: &Event<'_>) -> Option<String> {
         .map(|text| safe(text, MAX_FACT_CHARS))
 }
 
-/// Fills `{field}` with the event's value; a field that is not there leaves its name.
+/// Fills `{field}` with the event's value; a field that is not there leaves its name. `{{` is a brace.
 fn filled(template: &str, event: &Event<'_>) -> String {
     let mut text = String::with_capacity(template.len() + 32);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         text.push_str(before);
+        if let Some(following) = after.strip_prefix('{') {
+            text.push('{');
+            rest = following;
+            continue;
+        }
         let Some((name, following)) = after.split_once('}') else {
             text.push('{');
             rest = after;
@@ -165,7 +170,12 @@ fn evidence(quote: &Quote, event: &Event<'_>) -> Option<Evidence> {
         Value::Bool(value) => value.to_string(),
         Value::Null => "null".to_owned(),
     };
-    Some(Evidence { field: field.name.as_ref().into(), excerpt })
+    Some(Evidence { field: safe(&field.name, MAX_EXCERPT_CHARS).into(), excerpt })
+}
+
+/// Returns a name that a sender chose as a part of a template: short, safe, and no placeholder.
+pub(crate) fn name_in_template(name: &str) -> String {
+    safe(name, MAX_FACT_CHARS).replace('{', "{{")
 }
 
 /// Shortens a text and writes characters that a terminal or a page would obey as escapes.
@@ -237,6 +247,21 @@ mod tests {
             "Block or rate-limit 192.0.2.1 if it is not yours. Ask eve\\u{202e}\\u{a} about nothing."
         );
         assert_eq!(analysis.detections[0].evidence[0].excerpt, "eve\\u{202e}\\u{a}");
+    }
+
+    #[test]
+    fn evidence_names_its_field_harmlessly() {
+        let mut event = Event::default();
+        event.push("n\u{202e}e", Value::Null, Origin::Metadata);
+        let quote = Quote { field: 0, range: None };
+        assert_eq!(evidence(&quote, &event).map(|evidence| evidence.field), Some("n\\u{202e}e".into()));
+    }
+
+    #[test]
+    fn a_name_that_a_sender_chose_is_shortened_and_fills_nothing_in() {
+        let name = format!("{{user}}\u{202e}{}", "n".repeat(MAX_FACT_CHARS));
+        let shown = filled(&name_in_template(&name), &event());
+        assert_eq!(shown, format!("{{user}}\\u{{202e}}{}…", "n".repeat(MAX_FACT_CHARS - 7)));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use sentinelflow_domain::analysis::Category;
 use crate::{
     decode::{Context, Decoded, Input},
     event::Value,
+    explain::name_in_template,
     finding::{Finding, Quote},
     payload::marks::Marks,
     score,
@@ -212,8 +213,8 @@ impl Found<'_> {
         let facts = Facts::of(self.kind);
         let points = (self.points + self.others.min(MOST_FOR_OTHERS)).min(98);
         let place = match self.input.context {
-            Context::Parameter => format!("parameter {}", self.input.name),
-            Context::Header => format!("header {}", self.input.name),
+            Context::Parameter => format!("parameter {}", name_in_template(&self.input.name)),
+            Context::Header => format!("header {}", name_in_template(&self.input.name)),
             Context::Path => "the request path".to_owned(),
             Context::Value | Context::Prose => "the message".to_owned(),
         };

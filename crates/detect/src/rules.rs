@@ -19,9 +19,9 @@
 //!
 //! # Our member of a rule file
 //!
-//! `sentinelflow:` holds `category`, `summary` and `advice` (in both, `{field}` stands for the event's value), `silent`
-//! for a rule that only correlations count, and `examples`, which are the rule's tests. An example of a correlation is a
-//! list of steps: an entry that comes so many `times`, one `every_s` seconds.
+//! `sentinelflow:` holds `category`, `summary` and `advice` (in both, `{field}` stands for the event's value and `{{`
+//! for a brace), `silent` for a rule that only correlations count, and `examples`, which are the rule's tests. An
+//! example of a correlation is a list of steps: an entry that comes so many `times`, one `every_s` seconds.
 
 use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 

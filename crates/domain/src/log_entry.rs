@@ -1,6 +1,6 @@
 //! A log entry as a tenant pushed it: bounded, and kept word for word.
 
-use std::{fmt, str::FromStr};
+use std::{collections::HashSet, fmt, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -148,20 +148,31 @@ impl Metadata {
     }
 
     /// Checks the text of a JSON object and adds members to it: `extra` holds names and values as JSON text.
-    /// A name that the object already has becomes `top_level.NAME`, so that neither hides the other.
+    /// A name that is taken becomes `top_level.NAME`, as often as it takes, so that none hides another.
     pub fn with_extra(raw: &str, extra: &[(&str, &RawValue)]) -> Result<Self, InvalidMetadata> {
         let raw = raw.trim();
         let names = checked_names(raw, !extra.is_empty())?;
         if extra.is_empty() {
             return Ok(Self(raw.into()));
         }
+        // Checked before any name is: what is kept is short, however much was sent.
+        let added: usize =
+            extra.iter().map(|(name, value)| r#","":"#.len() + name.len() + value.get().len()).sum();
+        let length = raw.len() + added - usize::from(names.is_empty());
+        if length > METADATA_MAX_BYTES {
+            return Err(InvalidMetadata::TooLong(length));
+        }
         let mut object = raw.strip_suffix('}').ok_or(InvalidMetadata::NotAnObject)?.to_owned();
         let mut separator = if names.is_empty() { "" } else { "," };
+        let mut names: HashSet<String> = names.into_iter().collect();
         for (name, value) in extra {
-            let taken = names.iter().any(|other| other == name);
-            let name = if taken { format!("top_level.{name}") } else { (*name).to_owned() };
+            let mut name = (*name).to_owned();
+            while names.contains(&name) {
+                name.insert_str(0, "top_level.");
+            }
             object.push_str(separator);
-            object.push_str(&serde_json::Value::String(name).to_string());
+            object.push_str(&serde_json::Value::from(&*name).to_string());
+            names.insert(name);
             object.push(':');
             object.push_str(value.get());
             separator = ",";
@@ -317,6 +328,7 @@ mod tests {
             ("{}", r#"{"ip":"x"}"#),
             (r#"{ "a" : 1 }"#, r#"{ "a" : 1 ,"ip":"x"}"#),
             (r#"{"ip":1}"#, r#"{"ip":1,"top_level.ip":"x"}"#),
+            (r#"{"ip":1,"top_level.ip":2}"#, r#"{"ip":1,"top_level.ip":2,"top_level.top_level.ip":"x"}"#),
         ];
         for (raw, joined) in cases {
             assert_eq!(Metadata::with_extra(raw, &[("ip", &value)]).unwrap().as_str(), joined);

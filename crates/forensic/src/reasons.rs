@@ -164,7 +164,8 @@ impl<'a> Explainer<'a> {
                 shares[feature.column] += share / told as f64;
             }
         }
-        shares
+        // Where one column is all of it, the rounded sum may lie a little above one.
+        shares.into_iter().map(|share: f64| share.min(1.0)).collect()
     }
 
     fn typical(&self, column: usize, nearest: &[usize]) -> String {

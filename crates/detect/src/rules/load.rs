@@ -260,6 +260,8 @@ impl Loaded {
 
     fn report(&mut self, file: &str, yaml: &str, what: String, near: Option<&str>) {
         let line = near.map_or_else(|| line_told_by(&what, yaml), |near| line_of(near, yaml));
+        // Of a text that breaks off the parser names the line after its end.
+        let line = line.clamp(1, yaml.lines().count().max(1));
         self.errors.push(RuleFileError { file: file.to_owned(), line, what });
     }
 }

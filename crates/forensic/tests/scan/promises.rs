@@ -78,6 +78,21 @@ fn a_scan_stops_wherever_it_is() {
     assert!(looks > 10, "only {looks} looks");
 }
 
+#[test]
+fn no_share_is_more_than_the_whole() {
+    let options = ScanOptions { threshold: Some(0.0), ..statistical() };
+    for rows in 10..40 {
+        let mut table = "when\n".to_owned();
+        for row in 0..rows {
+            writeln!(table, "2026-01-{:02}T{:02}:{:02}:00Z", row * 7 % 28 + 1, row * 5 % 24, row * 11 % 60)
+                .unwrap();
+        }
+        let report = scan_with(table.as_bytes(), &options, &Limits::default()).unwrap().report;
+        let mut shares = report.threats.iter().flat_map(|threat| &threat.reasons).map(|reason| reason.share);
+        assert!(shares.all(|share| (0.0..=1.0).contains(&share)), "{rows} rows");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
