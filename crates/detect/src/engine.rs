@@ -1,5 +1,8 @@
 //! The story of a verdict: decode → match → correlate → score → explain. Shared by every door.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use sentinelflow_domain::{
     analysis::Analysis, log_entry::LogEntry, store::LogId, tenant::TenantId, time::Timestamp,
 };
@@ -16,7 +19,7 @@ use crate::{
 
 /// Judges log entries. Any number of threads can share one.
 pub struct Engine {
-    rules: RuleSet,
+    rules: ArcSwap<RuleSet>,
     detectors: Detectors,
     correlator: Correlator,
 }
@@ -27,30 +30,45 @@ const WINDOWS: usize = 200_000;
 impl Engine {
     /// Returns the engine with the rules that come with it.
     pub fn built_in() -> Self {
-        Self { rules: RuleSet::built_in(), detectors: Detectors::new(), correlator: Correlator::new(WINDOWS) }
+        Self::new(RuleSet::built_in())
+    }
+
+    pub fn new(rules: RuleSet) -> Self {
+        Self {
+            rules: ArcSwap::from_pointee(rules),
+            detectors: Detectors::new(),
+            correlator: Correlator::new(WINDOWS),
+        }
+    }
+
+    /// Judges by other rules from now on; entries that are being judged keep theirs.
+    pub fn use_rules(&self, rules: RuleSet) {
+        self.rules.store(Arc::new(rules));
     }
 
     /// Judges an entry by itself.
     pub fn analyze(&self, entry: &LogEntry) -> Analysis {
         let decoded = decode(entry);
-        let (findings, _) = self.findings(&decoded);
-        self.verdict(entry, &decoded, findings)
+        let rules = self.rules.load();
+        let (findings, _) = self.findings(&decoded, &rules);
+        verdict(entry, &decoded, findings, &rules)
     }
 
     /// Judges an entry by itself and by what its tenant sent before. The engine is to be told what becomes of it, by
     /// `stored` or `forget`.
     pub fn analyze_after(&self, tenant: TenantId, at: Timestamp, entry: &LogEntry) -> (Analysis, Trace) {
         let decoded = decode(entry);
-        let (mut findings, matched) = self.findings(&decoded);
+        let rules = self.rules.load();
+        let (mut findings, matched) = self.findings(&decoded, &rules);
         let (completed, trace) =
-            self.correlator.observe(tenant, at, &decoded.event, matched.into_iter(), &self.rules);
+            self.correlator.observe(tenant, at, &decoded.event, matched.into_iter(), &rules);
         for completed in completed {
-            let correlation = self.rules.correlation(completed.correlation);
+            let correlation = rules.correlation(completed.correlation);
             if !correlation.rule.is_silent {
                 findings.push(Finding::of_correlation(correlation, completed));
             }
         }
-        (self.verdict(entry, &decoded, findings), trace)
+        (verdict(entry, &decoded, findings, &rules), trace)
     }
 
     /// Tells under which id an entry was stored, so that later detections can name it.
@@ -65,31 +83,31 @@ impl Engine {
 
     /// Returns for how long an entry can matter to later ones, in milliseconds.
     pub fn memory_ms(&self) -> i64 {
-        self.rules.longest_timespan_ms()
+        self.rules.load().longest_timespan_ms()
     }
 
     /// Returns what is found in the entry alone, and the numbers of the rules that matched.
-    fn findings(&self, decoded: &Decoded<'_>) -> (Vec<Finding>, Vec<usize>) {
+    fn findings(&self, decoded: &Decoded<'_>, rules: &RuleSet) -> (Vec<Finding>, Vec<usize>) {
         let mut findings = self.detectors.findings(decoded);
-        let matches = self.rules.matches(&decoded.event);
+        let matches = rules.matches(&decoded.event);
         let matched = matches.iter().map(|found| found.number).collect();
         findings.extend(matches.into_iter().filter(|found| !found.rule.is_silent).map(Finding::from));
         (findings, matched)
     }
 
-    fn verdict(&self, entry: &LogEntry, decoded: &Decoded<'_>, findings: Vec<Finding>) -> Analysis {
-        let score = score(&findings, entry.severity_level);
-        explain(&decoded.event, findings, score, self.rules.hash())
-    }
-
     /// Returns the hash of the rules, in hex.
-    pub fn rule_set(&self) -> &str {
-        self.rules.hash()
+    pub fn rule_set(&self) -> Arc<str> {
+        Arc::clone(self.rules.load().hash())
     }
 
     pub fn rule_count(&self) -> usize {
-        self.rules.len()
+        self.rules.load().len()
     }
+}
+
+fn verdict(entry: &LogEntry, decoded: &Decoded<'_>, findings: Vec<Finding>, rules: &RuleSet) -> Analysis {
+    let score = score(&findings, entry.severity_level);
+    explain(&decoded.event, findings, score, rules.hash())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod engine;
 pub mod event;
+pub mod examples;
 
 mod correlate;
 mod decode;

@@ -112,21 +112,29 @@ include!(concat!(env!("OUT_DIR"), "/built_in_rules.rs"));
 impl RuleSet {
     /// Returns the rules that come with the program.
     pub fn built_in() -> Self {
-        let files = BUILT_IN.iter().map(|(file, yaml)| ((*file).to_owned(), (*yaml).to_owned()));
-        let (rules, errors) = Self::load_as(Trust::BuiltIn, files);
+        let (rules, errors) = Self::built_in_and(std::iter::empty());
         debug_assert!(errors.is_empty(), "built-in rules have faults: {errors:?}");
         rules
     }
 
-    /// Returns the rules that the files hold, and what could not be used. Files are pairs of name and YAML text.
-    pub fn load(files: impl Iterator<Item = (String, String)>) -> (Self, Vec<RuleFileError>) {
-        Self::load_as(Trust::Foreign, files)
+    /// Returns the rules that come with the program and those that the files hold, and what could not be used.
+    pub fn built_in_and(files: impl Iterator<Item = (String, String)>) -> (Self, Vec<RuleFileError>) {
+        let built_in = BUILT_IN.iter().map(|(file, yaml)| ((*file).to_owned(), (*yaml).to_owned()));
+        let built_in = built_in.map(|(file, yaml)| (Trust::BuiltIn, file, yaml));
+        Self::load_all(built_in.chain(files.map(|(file, yaml)| (Trust::Foreign, file, yaml))))
     }
 
-    fn load_as(trust: Trust, files: impl Iterator<Item = (String, String)>) -> (Self, Vec<RuleFileError>) {
-        let mut loaded = Loaded::new(trust);
-        let mut used: Vec<(String, String)> =
-            files.filter(|(file, yaml)| loaded.add_file(file, yaml)).collect();
+    /// Returns the rules that the files hold, and what could not be used. Files are pairs of name and YAML text.
+    pub fn load(files: impl Iterator<Item = (String, String)>) -> (Self, Vec<RuleFileError>) {
+        Self::load_all(files.map(|(file, yaml)| (Trust::Foreign, file, yaml)))
+    }
+
+    fn load_all(files: impl Iterator<Item = (Trust, String, String)>) -> (Self, Vec<RuleFileError>) {
+        let mut loaded = Loaded::default();
+        let mut used: Vec<(String, String)> = files
+            .filter(|(trust, file, yaml)| loaded.add_file(*trust, file, yaml))
+            .map(|(_, file, yaml)| (file, yaml))
+            .collect();
         used.sort();
         loaded.finish();
         let Loaded { rules, conditions, sources, names, correlations, errors, .. } = loaded;

@@ -68,12 +68,9 @@ const DEFAULT_ADVICE: &str =
     "Find out whether this activity was expected. If not, isolate the host or account and keep its logs.";
 
 impl Loaded {
-    pub(super) fn new(trust: Trust) -> Self {
-        Self { trust, ..Self::default() }
-    }
-
     /// Adds the rules of a file; returns whether any could be used.
-    pub(super) fn add_file(&mut self, file: &str, yaml: &str) -> bool {
+    pub(super) fn add_file(&mut self, trust: Trust, file: &str, yaml: &str) -> bool {
+        self.trust = trust;
         let before = self.rules.len();
         match parse_sigma_yaml(yaml) {
             Ok(collection) => {
