@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use sentinelflow_detect::Engine;
+use sentinelflow_detect::{Engine, rules::RuleSet};
 use sentinelflow_domain::{
     clock::Clock,
     second_opinion::SecondOpinion,
@@ -16,12 +16,14 @@ use sentinelflow_domain::{
 use sentinelflow_forensic::Limits;
 use sentinelflow_store::SqliteStore;
 use tokio::sync::Semaphore;
+use tracing::warn;
 
 use crate::{
     app::{App, Parts},
     config::{Config, Mode, StoreLocation},
     credentials::Credentials,
     hunts::Hunts,
+    rule_files,
     telemetry::SystemClock,
     triage::{NoModel, Triage},
 };
@@ -34,7 +36,7 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
     let spool = make_spool(&config.data)?;
     let local_tenant = local_tenant(config.mode, &*store, &*clock).await?;
     let triage = Triage {
-        engine: Engine::built_in(),
+        engine: Engine::new(load_rules(config.rules.as_deref())?),
         second_opinion: second_opinion(),
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
@@ -56,6 +58,19 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
         clock,
         store,
     }))
+}
+
+/// Returns the rules to judge by. A file that can't be used is told and costs only itself.
+pub fn load_rules(folder: Option<&Path>) -> anyhow::Result<RuleSet> {
+    const TOLD: usize = 20;
+    let (rules, errors) = rule_files::load(folder)?;
+    for error in errors.iter().take(TOLD) {
+        warn!("A rule is not used: {error}");
+    }
+    if errors.len() > TOLD {
+        warn!("{} more are not used: see `sentinelflow rules check`", errors.len() - TOLD);
+    }
+    Ok(rules)
 }
 
 fn open_store(location: &StoreLocation) -> anyhow::Result<Arc<dyn Store>> {

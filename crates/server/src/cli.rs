@@ -1,10 +1,14 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
+mod analyze;
+mod line_time;
+mod rules;
 mod scan;
 mod serve;
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::config::{ConfigFaults, Mode};
@@ -27,6 +31,10 @@ enum Command {
     Serve(serve::ServerArgs),
     /// Find the rows of CSV, XLS or XLSX files that don't belong, offline
     Scan(scan::ScanArgs),
+    /// Judge the lines of log files, offline
+    Analyze(analyze::AnalyzeArgs),
+    /// List, check and test detection rules
+    Rules(rules::RulesArgs),
     /// Print the API's description (OpenAPI 3.1)
     Openapi,
 }
@@ -40,6 +48,8 @@ pub fn run() -> ExitCode {
         Command::Dev(args) => serve::run(Mode::Dev, args),
         Command::Serve(args) => serve::run(Mode::Serve, args),
         Command::Scan(args) => scan::run(&args),
+        Command::Analyze(args) => analyze::run(&args),
+        Command::Rules(args) => rules::run(&args),
         Command::Openapi => print_openapi(),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };
@@ -57,4 +67,12 @@ fn print_openapi() -> anyhow::Result<()> {
 #[expect(clippy::print_stderr, reason = "the command line speaks to a person")]
 fn tell(sentence: &str) {
     eprintln!("{sentence}");
+}
+
+/// Prints a result; a reader that has gone away (`| head`) is no failure.
+fn print(text: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
 }

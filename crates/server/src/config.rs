@@ -16,10 +16,11 @@ const DEFAULT_FILE: &str = "sentinelflow.toml";
 const ENVIRONMENT_PREFIX: &str = "SENTINELFLOW_";
 
 /// Every setting by its name in the file; in the environment `log.filter` is `SENTINELFLOW_LOG__FILTER`.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 9] = [
     "listen",
     "data",
     "store",
+    "rules",
     "log.filter",
     "log.format",
     "http.max_connections",
@@ -35,6 +36,8 @@ pub struct Config {
     /// Where uploads are spooled, and the store unless `store` says otherwise.
     pub data: PathBuf,
     pub store: StoreLocation,
+    /// The operator's rule files, besides those that come with the program: a folder of them, or one.
+    pub rules: Option<PathBuf>,
     pub log: LogSettings,
     pub max_connections: usize,
     pub max_upload_bytes: u64,
@@ -196,6 +199,7 @@ impl Layers {
                 store_location,
             ),
             data,
+            rules: self.take("rules", None, |text| path(text).map(Some)),
             log: LogSettings {
                 filter: self.take("log.filter", "info".to_owned(), log_filter),
                 format: self.take("log.format", LogFormat::Text, log_format),

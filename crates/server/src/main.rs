@@ -10,6 +10,7 @@ mod app;
 mod boot;
 mod credentials;
 mod hunts;
+mod rule_files;
 mod triage;
 
 mod cli;

@@ -14,8 +14,8 @@ use sentinelflow_domain::scan::{Anomaly, ColumnReason, EngineChoice, ScanOptions
 use sentinelflow_forensic::{Limits, ScanOutcome, scan};
 use serde::Serialize;
 
-use super::tell;
-use crate::printable::misleads;
+use super::{print, tell};
+use crate::printable::shown;
 
 #[derive(Args)]
 pub struct ScanArgs {
@@ -108,14 +108,6 @@ fn options(args: &ScanArgs) -> ScanOptions {
     }
 }
 
-/// Prints a result; a reader that has gone away (`| head`) is no failure.
-fn print(text: &str) -> anyhow::Result<()> {
-    match writeln!(std::io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write to standard output"),
-    }
-}
-
 fn write_scores(path: &Path, scores: &[f64]) -> std::io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     writeln!(file, "row,score")?;
@@ -171,19 +163,6 @@ fn plain(value: &serde_json::Value) -> String {
         serde_json::Value::Null => "nothing".to_owned(),
         other => other.to_string(),
     }
-}
-
-/// How much of a cell a table shows.
-const SHOWN_CHARS: usize = 80;
-
-/// Returns text of a file, cut, and so that it can neither steer a terminal nor turn the direction of text.
-fn shown(text: &str) -> String {
-    let replaced = text.chars().map(|char| if misleads(char) { '\u{fffd}' } else { char });
-    let mut shown: String = replaced.take(SHOWN_CHARS).collect();
-    if text.chars().nth(SHOWN_CHARS).is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 fn as_json(file: &Path, report: &ScanReport) -> anyhow::Result<String> {
@@ -254,6 +233,6 @@ mod tests {
             assert_eq!(harmless(cell), written);
         }
         assert_eq!(shown("a\u{1b}[2Jb\u{202e}"), "a\u{fffd}[2Jb\u{fffd}");
-        assert_eq!(shown(&"x".repeat(10_000)).chars().count(), SHOWN_CHARS + 1);
+        assert_eq!(shown(&"x".repeat(10_000)).chars().count(), 81);
     }
 }

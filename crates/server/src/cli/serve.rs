@@ -8,10 +8,11 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
-    boot::boot,
+    app::App,
+    boot::{boot, load_rules},
     config::{Config, Flags, Mode},
     http, telemetry,
 };
@@ -30,13 +31,17 @@ pub struct ServerArgs {
     /// Where logs are kept: sqlite:PATH [default: sqlite:DATA/sentinelflow.sqlite3]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// Rule files to use besides those that come with the program; read again on SIGHUP
+    #[arg(long, value_name = "DIR")]
+    rules: Option<String>,
 }
 
 pub fn run(mode: Mode, args: ServerArgs) -> anyhow::Result<()> {
-    let flags: Flags = [("listen", args.listen), ("data", args.data), ("store", args.store)]
-        .into_iter()
-        .filter_map(|(name, text)| Some((name, text?)))
-        .collect();
+    let flags: Flags =
+        [("listen", args.listen), ("data", args.data), ("store", args.store), ("rules", args.rules)]
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text?)))
+            .collect();
     let config = Config::read(mode, args.config.as_deref(), flags)?;
     telemetry::start(&config.log)?;
     let runtime =
@@ -49,6 +54,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
+    reload_rules_when_told(app.clone(), config.rules.clone())?;
     announce(&config, &listener, app.triage.engine.rule_count())?;
     http::serve(listener, http::router(&app), config.max_connections, told_to_stop()?).await;
     info!("Stopped; everything acknowledged is stored");
@@ -67,6 +73,26 @@ fn announce(config: &Config, listener: &TcpListener, rules: usize) -> anyhow::Re
         warn!("Credentials travel in the clear: put a proxy with TLS in front");
     }
     info!(listen = %address, "Listening on http://{address}, try http://{address}/docs/");
+    Ok(())
+}
+
+/// Reads the rule files again on each SIGHUP. Events are judged by the old rules until the new ones are ready, and go on
+/// to be if those can't be read.
+fn reload_rules_when_told(app: App, folder: Option<PathBuf>) -> anyhow::Result<()> {
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    tokio::spawn(async move {
+        while hang_up.recv().await.is_some() {
+            let folder = folder.clone();
+            match tokio::task::spawn_blocking(move || load_rules(folder.as_deref())).await {
+                Ok(Ok(rules)) => {
+                    app.triage.engine.use_rules(rules);
+                    info!("SIGHUP: judging by {} rules from now on", app.triage.engine.rule_count());
+                }
+                Ok(Err(error)) => error!("SIGHUP: the rules stay as they are: {error:#}"),
+                Err(error) => error!(error = %error, "SIGHUP: the rules stay as they are"),
+            }
+        }
+    });
     Ok(())
 }
 

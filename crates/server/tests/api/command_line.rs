@@ -3,6 +3,7 @@ use std::{
     process::{Command, Output},
 };
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{BINARY, TestServer};
@@ -103,4 +104,89 @@ fn openapi_prints_what_the_server_serves() {
     let output = sentinelflow(server.data_folder(), &["openapi"]);
     let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(printed, server.get("/openapi.json").body);
+}
+
+const RULE: &str = "title: T\nid: mine\nlogsource:\n  category: any\ndetection:\n  sel:\n    '|contains': purple\n  condition: sel\nlevel: high\n";
+
+#[test]
+fn analyze_judges_the_lines_of_files_and_sums_up() {
+    let folder = TempDir::new().unwrap();
+    let failed = |second: usize| {
+        format!(
+            "Nov 24 10:00:{second:02} web sshd[1]: Failed password for root from 203.0.113.9 port 22 ssh2\n"
+        )
+    };
+    let log: String = (0..12).map(failed).collect();
+    std::fs::write(folder.path().join("auth.log"), log + "Nov 24 11:00:00 web cron[1]: done\n").unwrap();
+    let sent = "{\"source\":\"app\",\"message\":\"GET /i?id=1%27%20or%20%271%27=%271 HTTP/1.1\"}\n";
+    std::fs::write(folder.path().join("sent.jsonl"), [sent.as_bytes(), b"purple \xff rain\n"].concat())
+        .unwrap();
+    std::fs::write(folder.path().join("mine.yml"), RULE).unwrap();
+    let output = sentinelflow(folder.path(), &["analyze", "auth.log", "sent.jsonl", "--rules", "mine.yml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let (shown, said) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(shown.lines().count(), 14, "{shown}");
+    let line = |number: usize| shown.lines().nth(number - 1).unwrap_or_default();
+    assert!(line(9).starts_with("auth.log:9: ") && line(9).contains(" LOW auth_failure: "), "{shown}");
+    assert!(line(10).contains(" MEDIUM brute_force: 10 logins failed within 5 minutes"), "{shown}");
+    assert!(shown.contains("sent.jsonl:1: ") && shown.contains("sql_injection"), "{shown}");
+    assert!(shown.contains("sent.jsonl:2: 80 HIGH"), "{shown}");
+    for part in ["15 events: ", "T1110.001", "1 lines were not UTF-8"] {
+        assert!(said.contains(part), "{part} is missing: {said}");
+    }
+
+    let output = sentinelflow(folder.path(), &["analyze", "sent.jsonl", "nothing.log", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let judged: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&judged["line"], &judged["category"]), (&1.into(), &"sql_injection".into()));
+    assert!(text(&output.stderr).contains("nothing.log: cannot be opened"));
+}
+
+#[test]
+fn rules_are_listed_checked_and_tested() {
+    let folder = TempDir::new().unwrap();
+    let output = sentinelflow(folder.path(), &["rules", "test"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains(": 0 come out otherwise"), "{}", text(&output.stdout));
+
+    let nested = folder.path().join("a/b");
+    std::fs::create_dir_all(&nested).unwrap();
+    std::fs::write(nested.join("good.yml"), RULE).unwrap();
+    std::fs::write(
+        nested.join("bad.yaml"),
+        RULE.replace("id: mine", "id: other").replace("contains", "cloudy"),
+    )
+    .unwrap();
+    std::fs::write(nested.join("binary.yml"), b"\xff\xfe").unwrap();
+    std::fs::write(nested.join("note.txt"), "no rule").unwrap();
+    let output = sentinelflow(folder.path(), &["rules", "check", "a"]);
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(shown.contains("a/b/bad.yaml:7: ") && shown.contains("cloudy"), "{shown}");
+    assert!(shown.contains("a/b/binary.yml:1: is not UTF-8"), "{shown}");
+    assert!(shown.contains("3 files: 1 rules can be used, 2 faults"), "{shown}");
+
+    let output = sentinelflow(folder.path(), &["rules", "list", "a/b/good.yml"]);
+    let shown = text(&output.stdout);
+    assert!(shown.contains("mine") && shown.contains("counted only"), "{shown}");
+}
+
+#[test]
+fn rules_of_the_operator_are_read_again_on_sighup_and_a_faulty_one_costs_only_itself() {
+    let mut server = TestServer::dev();
+    let folder = server.data_folder().to_owned();
+    std::fs::create_dir(folder.join("rules")).unwrap();
+    std::fs::write(folder.join("sentinelflow.toml"), "rules = 'rules'\n").unwrap();
+    std::fs::write(folder.join("rules/bad.yml"), "title: [").unwrap();
+    server.kill_and_restart();
+    let entry = json!({"source": "app", "event_id": 1, "severity_level": "INFO", "message": "purple rain"});
+    let is_found = || {
+        let analyzed = server.post("/security/analyze/admin", &entry).assert_status(200);
+        analyzed.text("analysis.severity") == "HIGH"
+    };
+    assert!(!is_found());
+    std::fs::write(folder.join("rules/mine.yml"), RULE).unwrap();
+    let hung_up = Command::new("kill").args(["-HUP", &server.process_id().to_string()]).status();
+    assert!(hung_up.is_ok_and(|status| status.success()));
+    assert!((0..20_000).any(|_| is_found()), "the new rule is never used");
 }
