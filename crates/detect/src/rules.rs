@@ -57,8 +57,10 @@ mod view;
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Rule>,
-    conditions: Vec<Condition>,
     sources: Vec<RuleSource>,
+    /// Conditions of which one must hold for its rule to, by rising number of the rule. Each is indexed by itself, so that
+    /// of a rule's many expressions only those are tried that the event has a needle for.
+    alternatives: Vec<(usize, Condition)>,
     names: FieldNames,
     index: Index,
     correlations: Vec<Correlation>,
@@ -138,7 +140,12 @@ impl RuleSet {
         used.sort();
         loaded.finish();
         let Loaded { rules, conditions, sources, names, correlations, errors, .. } = loaded;
-        let index = Index::new(conditions.iter(), names.len());
+        let alternatives: Vec<(usize, Condition)> = conditions
+            .into_iter()
+            .enumerate()
+            .flat_map(|(rule, condition)| condition.alternatives().into_iter().map(move |one| (rule, one)))
+            .collect();
+        let index = Index::new(alternatives.iter().map(|(_, condition)| condition), names.len());
         let mut counting: HashMap<Over, Vec<(usize, usize)>> = HashMap::new();
         for (number, correlation) in correlations.iter().enumerate() {
             for (position, member) in correlation.members.iter().enumerate() {
@@ -146,7 +153,7 @@ impl RuleSet {
             }
         }
         let hash = hash_of(&used);
-        (Self { rules, conditions, sources, names, index, correlations, counting, hash }, errors)
+        (Self { rules, sources, alternatives, names, index, correlations, counting, hash }, errors)
     }
 
     /// Returns 16 hex digits that change whenever a rule does.
@@ -189,17 +196,19 @@ impl RuleSet {
     /// Returns the rules that hold for the event, each with what it found.
     pub fn matches<'r>(&'r self, event: &Event<'_>) -> Vec<RuleMatch<'r>> {
         let view = View::new(event, &self.names);
-        let candidates = self.index.candidates(&view);
-        candidates.filter_map(|rule| self.look(rule as usize, &view)).collect()
-    }
-
-    fn look<'r>(&'r self, rule: usize, view: &View<'_>) -> Option<RuleMatch<'r>> {
-        if !self.sources[rule].covers(view.event.log_source) {
-            return None;
+        let mut matches: Vec<RuleMatch<'r>> = Vec::new();
+        for alternative in self.index.candidates(&view) {
+            let (number, condition) = &self.alternatives[alternative as usize];
+            let is_found = matches.last().is_some_and(|last| last.number == *number);
+            if is_found || !self.sources[*number].covers(event.log_source) {
+                continue;
+            }
+            let mut evidence = Vec::new();
+            if condition.holds(&view, &mut evidence) {
+                matches.push(RuleMatch { rule: &self.rules[*number], number: *number, evidence });
+            }
         }
-        let mut evidence = Vec::new();
-        let holds = self.conditions[rule].holds(view, &mut evidence);
-        holds.then(|| RuleMatch { rule: &self.rules[rule], number: rule, evidence })
+        matches
     }
 }
 

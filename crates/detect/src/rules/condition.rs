@@ -70,7 +70,38 @@ pub(super) enum Likeness {
 /// The index of a field in its event, and the range of its text that was meant, if it was a text.
 pub(super) type Evidence = (usize, Option<Range<usize>>);
 
+/// A condition is taken apart into at most so many alternatives.
+const ALTERNATIVES_MAX: usize = 64;
+
 impl Condition {
+    /// Takes the condition apart into some of which one must hold: `a or b`, and `(a or b) and c` as `a and c`, `b and c`.
+    pub(super) fn alternatives(self) -> Vec<Self> {
+        match self {
+            Self::Any(parts) => {
+                let count = parts.len();
+                let alternatives: Vec<Self> = parts.into_iter().flat_map(Self::alternatives).collect();
+                let is_many = alternatives.len() > ALTERNATIVES_MAX.max(count);
+                if is_many { vec![Self::Any(alternatives)] } else { alternatives }
+            }
+            Self::All(parts) => match parts.iter().position(|part| matches!(part, Self::Any(_))) {
+                Some(at) => {
+                    let alternatives = parts[at].clone().alternatives();
+                    if alternatives.len() > ALTERNATIVES_MAX {
+                        return vec![Self::All(parts)];
+                    }
+                    let with = |one: Self| {
+                        let mut parts = parts.clone();
+                        parts[at] = one;
+                        Self::All(parts)
+                    };
+                    alternatives.into_iter().map(with).collect()
+                }
+                None => vec![Self::All(parts)],
+            },
+            other => vec![other],
+        }
+    }
+
     /// Says whether the condition holds, and adds what made it hold to the evidence.
     pub(super) fn holds(&self, view: &View<'_>, evidence: &mut Vec<Evidence>) -> bool {
         let before = evidence.len();

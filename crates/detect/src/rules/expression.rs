@@ -1,6 +1,9 @@
 //! A regular expression that is built when it is first needed: of hundreds, a server ever uses a few.
 
-use std::{ops::Range, sync::OnceLock};
+use std::{
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -8,7 +11,8 @@ use regex::bytes::{Regex, RegexBuilder};
 pub(super) struct Expression {
     pattern: String,
     flags: Flags,
-    built: OnceLock<Regex>,
+    /// Shared by the copies of a condition, which are built once.
+    built: Arc<OnceLock<Regex>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,7 +28,7 @@ const SIZE_MAX_BYTES: usize = 4 << 20;
 impl Expression {
     /// Returns an expression whose pattern is known to be good.
     pub(super) fn trusted(pattern: String, flags: Flags) -> Self {
-        Self { pattern, flags, built: OnceLock::new() }
+        Self { pattern, flags, built: Arc::default() }
     }
 
     /// Returns an expression, or why there is none.
@@ -34,7 +38,7 @@ impl Expression {
             let reason = error.to_string();
             reason.lines().last().unwrap_or_default().to_owned()
         })?;
-        Ok(Self { built: OnceLock::from(built), ..expression })
+        Ok(Self { built: Arc::new(OnceLock::from(built)), ..expression })
     }
 
     pub(super) fn pattern(&self) -> &str {
