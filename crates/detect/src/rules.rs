@@ -52,6 +52,7 @@ mod load;
 mod needle;
 mod source;
 mod view;
+pub mod why;
 
 /// Rules ready to be asked. Immutable; a reload makes another one.
 #[derive(Debug)]

@@ -170,7 +170,7 @@ struct Sent<'a> {
 }
 
 /// Reads a line: an entry as the API takes it, else any text.
-fn entry(source: &str, line: &str) -> LogEntry {
+pub fn entry(source: &str, line: &str) -> LogEntry {
     let sent = line.starts_with('{').then(|| serde_json::from_str(line).ok().and_then(read)).flatten();
     sent.unwrap_or_else(|| LogEntry {
         source: short_source(source),

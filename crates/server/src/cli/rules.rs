@@ -1,16 +1,24 @@
 //! `sentinelflow rules`: what the engine would make of rule files, without a server.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use comfy_table::{ContentArrangement, Table, presets};
 use sentinelflow_detect::{
     examples::failing_examples,
-    rules::{RuleFileError, RuleSet},
+    rules::{
+        RuleFileError, RuleSet,
+        why::{Why, why},
+    },
 };
+use sentinelflow_domain::log_entry::MESSAGE_MAX_BYTES;
 
-use super::{print, tell};
-use crate::rule_files;
+use super::{analyze::entry, print, tell};
+use crate::{printable::shown, rule_files};
 
 #[derive(Args)]
 pub struct RulesArgs {
@@ -31,6 +39,16 @@ enum Command {
         #[arg(value_name = "PATH", required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Say why a rule matches an event or not, selection by selection
+    Explain {
+        /// The rule's id, name or title
+        rule: String,
+        /// A file with one event, as text or as JSON; "-" is standard input
+        event: PathBuf,
+        /// The rule is in this file, or below this folder
+        #[arg(long, value_name = "PATH")]
+        rules: Option<PathBuf>,
+    },
     /// Run the examples of rules: those that come with the program, or those of files
     Test {
         #[arg(value_name = "PATH")]
@@ -43,6 +61,7 @@ pub fn run(args: &RulesArgs) -> anyhow::Result<()> {
         Command::List { path } => list(path.as_deref()),
         Command::Check { paths } => check(paths),
         Command::Test { path } => test(path.as_deref()),
+        Command::Explain { rule, event, rules } => explain(rule, event, rules.as_deref()),
     }
 }
 
@@ -103,6 +122,50 @@ fn test(path: Option<&Path>) -> anyhow::Result<()> {
     ))?;
     anyhow::ensure!(failing.is_empty() && errors.is_empty(), "{} faults", failing.len() + errors.len());
     Ok(())
+}
+
+fn explain(rule: &str, event: &Path, rules: Option<&Path>) -> anyhow::Result<()> {
+    let text = if event == Path::new("-") {
+        io::read_to_string(io::stdin()).context("cannot read standard input")?
+    } else {
+        fs::read_to_string(event).with_context(|| format!("cannot read {}", event.display()))?
+    };
+    let text = text.trim_end_matches(['\n', '\r']);
+    anyhow::ensure!(!text.is_empty(), "there is no event in {}", event.display());
+    anyhow::ensure!(text.len() <= MESSAGE_MAX_BYTES, "an event has at most {MESSAGE_MAX_BYTES} bytes");
+    let files = rules.map(rule_files::read).transpose()?.unwrap_or_default().0;
+    let why = why(files.into_iter(), rule, &entry("file", text)).map_err(anyhow::Error::msg)?;
+    print(&as_text(&why))
+}
+
+fn as_text(why: &Why) -> String {
+    let verdict = |holds: bool| if holds { "holds" } else { "does not hold" };
+    let source = |parts: &[Option<String>; 3]| {
+        let names = ["category", "product", "service"];
+        let stated =
+            names.iter().zip(parts).filter_map(|(name, part)| Some(format!("{name} {}", part.as_ref()?)));
+        let stated: Vec<_> = stated.collect();
+        if stated.is_empty() { "unknown".to_owned() } else { stated.join(", ") }
+    };
+    let mut lines = vec![
+        format!("{}: {}", shown(&why.title), if why.holds { "matches" } else { "does not match" }),
+        format!(
+            "log source: the rule is for {}; the event's is {}: {}",
+            shown(&source(&why.rule_source)),
+            source(&why.event_source),
+            if why.covers { "it is asked" } else { "it is not asked" }
+        ),
+        format!("condition: {}", shown(&why.condition)),
+    ];
+    for selection in &why.selections {
+        lines.push(format!("  {}: {}", shown(&selection.name), verdict(selection.holds)));
+        lines.extend(
+            selection.found.iter().map(|(field, part)| format!("    {} = {}", shown(field), shown(part))),
+        );
+    }
+    lines.push("the event's fields:".to_owned());
+    lines.extend(why.fields.iter().map(|(name, value)| format!("  {} = {}", shown(name), shown(value))));
+    lines.join("\n")
 }
 
 fn tell_faults(faults: &[RuleFileError]) {
