@@ -1,9 +1,14 @@
 //! The built-in rules' own examples, asked the way an entry goes: decoded, then matched.
 
+use std::collections::HashMap;
+
 use sentinelflow_domain::log_entry::{LogEntry, Message, Metadata, SeverityLevel, Source};
 
 use super::*;
 use crate::decode::decode;
+
+/// A rule shows at least so many hits, and as many near misses.
+const FEWEST_EXAMPLES: usize = 2;
 
 #[test]
 fn the_built_in_rules_load_without_a_fault() {
@@ -36,8 +41,9 @@ fn every_built_in_rule_finds_its_examples_and_none_of_its_near_misses() {
         };
         let hits = rule.examples.hits.iter().map(|example| (example, true));
         let misses = rule.examples.misses.iter().map(|example| (example, false));
-        if rule.examples.hits.is_empty() || rule.examples.misses.is_empty() {
-            faults.push(format!("{}: a hit and a near miss are needed", rule.title));
+        let fewest = rule.examples.hits.len().min(rule.examples.misses.len());
+        if fewest < FEWEST_EXAMPLES {
+            faults.push(format!("{}: two hits and two near misses are needed", rule.title));
         }
         for (example, expected) in
             hits.chain(misses).filter(|(example, expected)| finds(example) != *expected)
@@ -46,6 +52,40 @@ fn every_built_in_rule_finds_its_examples_and_none_of_its_near_misses() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_built_in_rule_says_what_it_means_and_what_to_do() {
+    let rules = RuleSet::built_in();
+    let mut faults = Vec::new();
+    let mut advice_of = HashMap::new();
+    let no_advice = advice_of_a_rule_that_has_none();
+    for rule in rules.iter() {
+        let has_text = |text: &str| !text.trim().is_empty();
+        if rule.techniques.is_empty() {
+            faults.push(format!("{}: a technique is needed", rule.title));
+        }
+        if !has_text(&rule.description) {
+            faults.push(format!("{}: a description is needed", rule.title));
+        }
+        if !rule.false_positives.iter().any(|cause| has_text(cause)) {
+            faults.push(format!("{}: a false positive is needed", rule.title));
+        }
+        if !has_text(&rule.advice) || rule.advice == no_advice {
+            faults.push(format!("{}: advice is needed", rule.title));
+        }
+        if let Some(other) = advice_of.insert(&rule.advice, &rule.title) {
+            faults.push(format!("{}: the advice is that of '{other}'", rule.title));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+fn advice_of_a_rule_that_has_none() -> Arc<str> {
+    let yaml = "title: t\nlogsource:\n  category: any\ndetection:\n  s:\n    f: v\n  condition: s\n";
+    let (rules, errors) = RuleSet::load(std::iter::once(("t.yml".to_owned(), yaml.to_owned())));
+    assert_eq!(errors, []);
+    Arc::clone(&rules.iter().next().expect("the rule loads").advice)
 }
 
 #[test]
