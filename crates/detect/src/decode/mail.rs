@@ -12,7 +12,9 @@ pub(super) fn decode<'a>(header: &Header<'a>, event: &mut Event<'a>) -> bool {
     let program = header.program.unwrap_or("");
     let (service, text) = if program.starts_with("postfix") {
         ("postfix", header.text)
-    } else if program.starts_with("dovecot") || program.ends_with("-login") {
+    } else if ["dovecot", "auth-worker"].iter().any(|name| program.starts_with(name))
+        || program.ends_with("-login")
+    {
         ("dovecot", header.text)
     } else if let Some(text) = header.text.strip_prefix("dovecot: ") {
         ("dovecot", text)

@@ -57,7 +57,6 @@ pub(crate) const ADDRESSES: [&str; 45] = [
 pub(crate) const USERS: [&str; 29] = [
     "user",
     "username",
-    "user_id",
     "cs-username",
     "TargetUserName",
     "User",
@@ -65,9 +64,7 @@ pub(crate) const USERS: [&str; 29] = [
     "user_name",
     "user.name",
     "user.username",
-    "user.id",
     "user.email",
-    "userid",
     "uname",
     "usr",
     "suser",
@@ -84,6 +81,9 @@ pub(crate) const USERS: [&str; 29] = [
     "target_user_name",
     "sasl_username",
     "email",
+    "user_id",
+    "user.id",
+    "userid",
 ];
 
 const TARGETS: [&str; 14] = [
@@ -150,6 +150,8 @@ const MAX_PROSE_BYTES: usize = 4096;
 /// A name that means one of our words; the lower the rank, the surer.
 struct Known {
     name: &'static str,
+    /// Its first byte in lower case, which tells most names apart.
+    first: u8,
     word: usize,
     rank: usize,
 }
@@ -159,7 +161,8 @@ static BY_LENGTH: LazyLock<[Vec<Known>; LONGEST_NAME + 1]> = LazyLock::new(|| {
     let mut by_length = [const { Vec::new() }; LONGEST_NAME + 1];
     for (word, (_, names)) in WORDS.into_iter().enumerate() {
         for (rank, name) in names.iter().enumerate() {
-            by_length[name.len()].push(Known { name, word, rank });
+            let first = name.as_bytes()[0].to_ascii_lowercase();
+            by_length[name.len()].push(Known { name, first, word, rank });
         }
     }
     by_length
@@ -168,7 +171,8 @@ static BY_LENGTH: LazyLock<[Vec<Known>; LONGEST_NAME + 1]> = LazyLock::new(|| {
 /// Returns what a field's name means. Case does not matter.
 fn known(name: &str) -> Option<&'static Known> {
     let of_length = BY_LENGTH.get(name.len())?;
-    of_length.iter().find(|known| known.name.eq_ignore_ascii_case(name))
+    let first = name.as_bytes().first()?.to_ascii_lowercase();
+    of_length.iter().find(|known| known.first == first && known.name.eq_ignore_ascii_case(name))
 }
 
 /// Pushes the words of the vocabulary that the event tells under other names, or only in prose.
@@ -254,70 +258,98 @@ pub(super) fn address_in(text: &str) -> Option<&str> {
         None => bare,
     };
     let is_dotted = |text: &str| text.contains('.');
-    let bare = match bare.split_once(':') {
-        Some((address, port)) if is_dotted(address) && port.bytes().all(|b| b.is_ascii_digit()) => address,
-        _ => bare,
-    };
     let bare = match bare.get(..7) {
         Some(mapped) if mapped.eq_ignore_ascii_case("::ffff:") => {
             bare.get(7..).filter(|rest| is_dotted(rest)).unwrap_or(bare)
         }
         _ => bare,
     };
+    let bare = match bare.split_once(':') {
+        Some((address, port)) if is_dotted(address) && port.bytes().all(|b| b.is_ascii_digit()) => address,
+        _ => bare,
+    };
     let bare = bare.split('%').next().unwrap_or("");
     bare.parse::<IpAddr>().is_ok().then_some(bare)
 }
 
-/// Searches prose for an address that a word such as `from` points to, and, where it tells of a failed login, a user.
+/// How an address stands in prose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// A word such as `from` points to it.
+    PointedTo,
+    /// Only `by` does, which may also be the server's.
+    By,
+    Bare,
+}
+
+/// Searches prose for an address that a word such as `from` points to, and, where it tells of a failed login, for a
+/// user, and for an address that is the only one.
 fn prose<'a>(message: &'a str, has_address: bool, has_user: bool, event: &mut Event<'a>) {
     let text = message.get(..message.floor_char_boundary(MAX_PROSE_BYTES)).unwrap_or("");
     let bytes = text.as_bytes();
-    let mut address = None;
-    let mut by = None;
-    let mut user = None;
+    let (mut address, mut by, mut bare, mut user) = (None, None, None, None);
+    let mut are_many = false;
+    let seeks_user = !has_user && ["user", "User", "USER", "for "].iter().any(|word| text.contains(word));
     let mut at = 0;
+    let is_word = |at: usize| bytes.get(at).is_some_and(|b| IS_WORD_BYTE[usize::from(*b)]);
     while at < bytes.len() {
-        let byte = bytes[at];
-        let starts_word = at == 0 || !is_word_byte(bytes[at - 1]);
-        if !starts_word || !(byte.is_ascii_alphanumeric() || byte == b':') {
+        if !is_word(at) {
             at += 1;
             continue;
         }
-        if !has_user && user.is_none() && matches!(byte, b'f' | b'u' | b'U') {
+        let seeks_address = !has_address && address.is_none();
+        let seeks_user = seeks_user && user.is_none();
+        if !seeks_address && !seeks_user {
+            break;
+        }
+        if seeks_user && matches!(bytes[at], b'f' | b'u' | b'U') {
             user = named_user(text, at);
         }
-        let mut run = 0;
-        if !has_address && address.is_none() && (byte.is_ascii_hexdigit() || byte == b':') {
-            let is_digit = |b: &&u8| b.is_ascii_hexdigit() || matches!(b, b'.' | b':');
-            run = bytes[at..].iter().take_while(is_digit).count();
-            match literal(text, at, run) {
-                Some((found, true)) => by = by.or(Some(found)),
-                Some((found, false)) => address = Some(found),
+        if seeks_address && (bytes[at].is_ascii_hexdigit() || bytes[at] == b':') {
+            match literal(text, at) {
+                Some((found, Standing::PointedTo)) => address = Some(found),
+                Some((found, Standing::By)) => by = by.or(Some(found)),
+                Some((found, Standing::Bare)) => {
+                    are_many |= bare.is_some_and(|known| known != found);
+                    bare = Some(found);
+                }
                 None => {}
             }
         }
-        if (has_address || address.is_some()) && (has_user || user.is_some()) {
-            break;
+        while is_word(at) {
+            at += 1;
         }
-        at += run.max(1);
     }
-    if let Some(address) = address.or(by) {
+    let address = address.or(by);
+    let only = bare.filter(|_| address.is_none() && !are_many);
+    if let Some(address) = address {
         event.push("src_ip", Value::Text(Cow::Borrowed(address)), Origin::Message);
     }
-    if let Some(user) = user.filter(|_| tells_of_failure(text)) {
-        event.push("user", Value::Text(Cow::Borrowed(user)), Origin::Message);
+    if (user.is_some() || only.is_some()) && tells_of_failed_login(text) {
+        for (name, value) in [("src_ip", only), ("user", user)] {
+            event.push_piece(name, value.unwrap_or(""));
+        }
     }
 }
 
-fn is_word_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':') || b >= 0x80
-}
+/// Letters, digits, and what stands inside names and addresses.
+const IS_WORD_BYTE: [bool; 256] = {
+    let mut is_word_byte = [false; 256];
+    let mut b: u8 = 255;
+    while b > 0 {
+        is_word_byte[b as usize] =
+            b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':') || b >= 0x80;
+        b -= 1;
+    }
+    is_word_byte
+};
 
-/// Returns the address that stands at a place if a word before it says that somebody came from there, and whether
-/// that word was only `by`.
-fn literal(text: &str, at: usize, run: usize) -> Option<(&str, bool)> {
+/// Returns the address that stands at a place, and how.
+fn literal(text: &str, at: usize) -> Option<(&str, Standing)> {
     const SHORTEST: usize = 3;
     const LONGEST: usize = 52;
+    let is_digit = |b: &&u8| b.is_ascii_hexdigit() || matches!(b, b'.' | b':');
+    let run = text.as_bytes().get(at..)?.iter().take(LONGEST + 1).take_while(is_digit).count();
     if !(SHORTEST..=LONGEST).contains(&run) {
         return None;
     }
@@ -325,11 +357,11 @@ fn literal(text: &str, at: usize, run: usize) -> Option<(&str, bool)> {
     let is_likely =
         candidate.bytes().filter(|b| *b == b'.').count() >= 3 || candidate.matches(':').nth(1).is_some();
     let address = if is_likely { address_in(candidate.trim_end_matches(['.', ':']))? } else { return None };
-    pointer(text.get(..at)?).map(|is_by| (address, is_by))
+    Some((address, standing(text.get(..at)?).unwrap_or(Standing::Bare)))
 }
 
-/// Whether a text ends with a word that points to the actor's address; `Some(true)` if it is only `by`.
-fn pointer(before: &str) -> Option<bool> {
+/// Returns how an address stands after a text; `None` if no word points to it.
+fn standing(before: &str) -> Option<Standing> {
     const POINTERS: [&str; 12] = [
         "from",
         "client",
@@ -350,7 +382,7 @@ fn pointer(before: &str) -> Option<bool> {
     let mut is_bracketed = left.ends_with(['[', '(']);
     // MySQL writes an account as 'anna'@'1.2.3.4'.
     if left.ends_with("'@'") {
-        return Some(false);
+        return Some(Standing::PointedTo);
     }
     for _ in 0..MAX_WORDS {
         left = left.trim_end_matches(|c: char| " \t'\"[(<{:=/".contains(c));
@@ -358,14 +390,17 @@ fn pointer(before: &str) -> Option<bool> {
         let word = left.get(start.map_or(0, |at| left.ceil_char_boundary(at + 1))..)?;
         let is_one_of = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
         if is_one_of(&POINTERS) {
-            return Some(false);
+            return Some(Standing::PointedTo);
         }
         if word.eq_ignore_ascii_case("by") {
-            return Some(true);
+            return Some(Standing::By);
         }
         if word.eq_ignore_ascii_case("failed") {
             // `failed for '1.2.3.4'`
-            return before.trim_end_matches(['\'', '"', ' ']).ends_with(" for").then_some(false);
+            return before
+                .trim_end_matches(['\'', '"', ' '])
+                .ends_with(" for")
+                .then_some(Standing::PointedTo);
         }
         // A host's name stands before its address: `from mail.example [1.2.3.4]`.
         if word.is_empty() || !(is_one_of(&FILLERS) || is_bracketed) {
@@ -425,13 +460,14 @@ fn value_at(text: &str) -> Option<&str> {
         Some(close) => text.get(1..)?.split(close).next()?,
         None => text.split([' ', ',', ';', ':', ')', ']', '\'', '"', '\t', '\n', '(']).next()?,
     };
+    let value = value.trim_end_matches('.');
     let is_name = !value.is_empty() && !NO_NAMES.iter().any(|word| word.eq_ignore_ascii_case(value));
     is_name.then_some(value)
 }
 
-/// Whether a text says that something about a login went wrong.
-fn tells_of_failure(text: &str) -> bool {
-    const WORDS: [&str; 13] = [
+/// Whether a text says that a login went wrong.
+fn tells_of_failed_login(text: &str) -> bool {
+    const FAILURES: [&str; 14] = [
         "fail",
         "denied",
         "invalid",
@@ -445,9 +481,12 @@ fn tells_of_failure(text: &str) -> bool {
         "unsuccessful",
         "not allowed",
         "exceeded",
+        "attempt",
     ];
+    const LOGINS: [&str; 6] = ["login", "logon", "log in", "auth", "password", "user"];
     let text = text.to_ascii_lowercase();
-    WORDS.iter().any(|word| text.contains(word))
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    has(&FAILURES) && has(&LOGINS)
 }
 
 #[cfg(test)]
@@ -532,6 +571,11 @@ mod tests {
             ("Source Network Address:\t203.0.113.9", Some("203.0.113.9"), None),
             ("accepted by 192.0.2.1 from 203.0.113.9", Some("203.0.113.9"), None),
             ("Registration from '<sip:1@a.example>' failed for '203.0.113.9' - x", Some("203.0.113.9"), None),
+            ("Failed login attempt. 203.0.113.9", Some("203.0.113.9"), None),
+            ("login attempt for nobody from ::ffff:203.0.113.9:40100", Some("203.0.113.9"), Some("nobody")),
+            ("authentication failed for user anna - 203.0.113.9", Some("203.0.113.9"), Some("anna")),
+            ("authentication failed: 203.0.113.9:4 192.0.2.8:5", None, None),
+            ("no route to 192.0.2.8", None, None),
             ("upgraded to version 1.2.3.4 for user anna", None, None),
             ("listening on 192.0.2.1:443", None, None),
             ("user not found", None, None),
