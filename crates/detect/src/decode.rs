@@ -1,13 +1,23 @@
 //! Entry → typed fields, a log source, and the inputs that an attacker may have written. Nothing is lost: the raw
 //! message is always a field. Work is linear in the length of the entry.
 
+mod attributes;
 mod auth;
+mod cef;
 mod context;
+mod ftp;
 mod header;
 mod json;
 mod key_value;
+mod leef;
+mod mail;
+mod named;
 mod platform;
+mod server_error;
+pub(crate) mod vocabulary;
+mod w3c;
 mod web;
+mod windows_xml;
 
 use std::{borrow::Cow, ops::Range};
 
@@ -15,7 +25,7 @@ use sentinelflow_domain::log_entry::LogEntry;
 
 use crate::{
     decode::json::Flattened,
-    event::{Event, Field, Origin, Value},
+    event::{Event, Field, LogSource, Origin, Value},
     payload::decode::{Plus, rounds},
 };
 
@@ -95,11 +105,20 @@ pub(crate) fn decode(entry: &LogEntry) -> Decoded<'_> {
     }
     let sent_end = message(entry.message.as_str(), &mut decoded);
     platform::recognise(&mut decoded.event);
-    // What platforms report holds command lines and policies, which are not input from outside.
-    if decoded.event.log_source.product.is_none() {
+    if !is_report(decoded.event.log_source) {
         member_inputs(metadata..sent_end, &mut decoded);
     }
+    vocabulary::complete(entry.message.as_str(), &mut decoded.event);
     decoded
+}
+
+/// Whether an event is what a platform reports: command lines and policies, which are not input from outside.
+fn is_report(log_source: LogSource) -> bool {
+    match log_source.product {
+        Some("linux") => !matches!(log_source.service, Some("postfix" | "dovecot" | "vsftpd")),
+        Some("windows" | "aws" | "kubernetes" | "okta") => true,
+        _ => false,
+    }
 }
 
 /// Where the envelope puts the message.
@@ -136,12 +155,26 @@ fn message<'a>(message: &'a str, decoded: &mut Decoded<'a>) -> usize {
         decoded.inputs.push(whole);
         return decoded.event.fields.len();
     }
-    if let Some(request) = web::request(text) {
-        web::decode_request(&request, decoded);
+    let is_structured = cef::decode(&header, decoded)
+        || leef::decode(&header, decoded)
+        || windows_xml::decode(text, &mut decoded.event)
+        || w3c::decode(text, decoded);
+    if is_structured {
         decoded.inputs.push(whole);
         return sent_end;
     }
-    web::client(text, &mut decoded.event);
+    if let Some(request) = web::request(text) {
+        web::decode_request(&request, decoded);
+        server_error::decode(text, decoded);
+        decoded.inputs.push(whole);
+        return sent_end;
+    }
+    let is_mail = mail::decode(&header, &mut decoded.event);
+    if web::client(text, &mut decoded.event) {
+        server_error::decode(text, decoded);
+    } else if !is_mail && !named::decode(text, &mut decoded.event) {
+        ftp::decode(text, &mut decoded.event);
+    }
     key_value::decode(text, &mut decoded.event);
     let context = if header.program.is_some() { Context::Prose } else { context::of(message) };
     if context == Context::Value {
@@ -156,14 +189,15 @@ fn message<'a>(message: &'a str, decoded: &mut Decoded<'a>) -> usize {
 /// Searches those members of metadata or a JSON message that carry parts of a request, or what somebody typed.
 fn member_inputs(members: Range<usize>, decoded: &mut Decoded<'_>) {
     for index in members {
-        let Field { name, value: Value::Text(text), .. } = &decoded.event.fields[index] else { continue };
+        let Field { name, value: Value::Text(text), origin } = &decoded.event.fields[index] else { continue };
         let Some(role) = role(name) else { continue };
+        let origin = *origin;
         let (name, text) = (name.clone(), text.clone());
         match role {
-            Role::Target => web::decode_target(text, Origin::Metadata, decoded),
-            Role::Form if text.contains('=') => web::decode_parameters(text, Origin::Metadata, decoded),
+            Role::Target => web::decode_target(text, origin, decoded),
+            Role::Form if text.contains('=') => web::decode_parameters(text, origin, decoded),
             Role::Form | Role::Parameter => {
-                decoded.push_input("payload", text, Origin::Metadata, Context::Parameter, name, Plus::Space);
+                decoded.push_input("payload", text, origin, Context::Parameter, name, Plus::Space);
             }
             Role::Typed => {
                 let context = context::of(&text);
@@ -206,9 +240,45 @@ const ROLES: [(Role, &[&str]); 5] = [
     ),
     (
         Role::Form,
-        &["query", "query_string", "querystring", "body", "request_body", "post_data", "cs-uri-query"],
+        &[
+            "query",
+            "query_string",
+            "querystring",
+            "query_params",
+            "queryparams",
+            "body",
+            "request_body",
+            "requestbody",
+            "req_body",
+            "post_data",
+            "postdata",
+            "form_data",
+            "formdata",
+            "cs-uri-query",
+        ],
     ),
-    (Role::Target, &["path", "uri", "url", "request_uri", "target", "request_path", "c-uri"]),
+    (
+        Role::Target,
+        &[
+            "path",
+            "uri",
+            "url",
+            "request_uri",
+            "requesturi",
+            "request_url",
+            "requesturl",
+            "target",
+            "request_path",
+            "requestpath",
+            "full_url",
+            "original_url",
+            "originalurl",
+            "uri_path",
+            "cs-uri-stem",
+            "cs-uri",
+            "c-uri",
+        ],
+    ),
     (
         Role::Typed,
         &[
@@ -228,3 +298,6 @@ fn role(name: &str) -> Option<Role> {
         ROLES.iter().find(|(_, names)| is_known(names)).map(|(role, _)| *role)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,11 +43,32 @@ pub enum Origin {
     Metadata,
     /// Made from another value by so many rounds of decoding.
     Decoded { rounds: u8 },
+    /// What the decoder concluded, such as `action`, or put together: it stands nowhere in the entry as it is.
+    Decoder,
 }
 
 impl<'a> Event<'a> {
     pub fn push(&mut self, name: impl Into<Cow<'a, str>>, value: Value<'a>, origin: Origin) {
         self.fields.push(Field { name: name.into(), value, origin });
+    }
+
+    /// Pushes a piece of the message, unless it is empty.
+    pub(crate) fn push_piece(&mut self, name: &'static str, piece: &'a str) {
+        if !piece.is_empty() {
+            self.push(name, Value::Text(Cow::Borrowed(piece)), Origin::Message);
+        }
+    }
+
+    /// Pushes a port or another count that the message writes in digits, if it does.
+    pub(crate) fn push_number(&mut self, name: &'static str, digits: &str) {
+        if let Ok(number) = digits.parse::<u32>() {
+            self.push(name, Value::Number(f64::from(number)), Origin::Message);
+        }
+    }
+
+    /// Pushes a word of ours for what the entry tells.
+    pub(crate) fn conclude(&mut self, name: &'static str, word: &'static str) {
+        self.push(name, Value::Text(Cow::Borrowed(word)), Origin::Decoder);
     }
 
     /// Returns the values of a field as they occur.

@@ -5,6 +5,7 @@ use std::{borrow::Cow, cmp::Reverse, fmt::Write as _, sync::Arc};
 use sentinelflow_domain::analysis::{Analysis, Category, Detection, Evidence, Judge, Score};
 
 use crate::{
+    decode::vocabulary::{ADDRESSES, USERS},
     event::{Event, Value},
     finding::{Finding, Quote},
 };
@@ -19,22 +20,6 @@ const MAX_ADVICE: usize = 3;
 
 const NOTHING_FOUND: &str = "No sign of an attack in this event.";
 const NOTHING_TO_DO: &str = "Nothing to do.";
-
-/// Names under which senders and decoders tell who did it, the surest first.
-const ADDRESSES: [&str; 10] = [
-    "c-ip",
-    "src_ip",
-    "client_ip",
-    "ip",
-    "source_ip",
-    "remote_addr",
-    "sourceIPAddress",
-    "client.ipAddress",
-    "rhost",
-    "IpAddress",
-];
-const USERS: [&str; 7] =
-    ["user", "username", "user_id", "cs-username", "TargetUserName", "User", "SubjectUserName"];
 
 /// Puts findings into words, the gravest first.
 pub(crate) fn explain(

@@ -35,12 +35,6 @@ fn service(header: &Header<'_>) -> Option<&'static str> {
     }
 }
 
-fn text<'a>(event: &mut Event<'a>, name: &'static str, value: &'a str) {
-    if !value.is_empty() {
-        event.push(name, Value::Text(value.into()), Origin::Message);
-    }
-}
-
 /// Reads `Failed password for invalid user bob from 1.2.3.4 port 22 ssh2` and its kin.
 fn sshd<'a>(message: &'a str, event: &mut Event<'a>) {
     const STARTS: [(&str, &str); 7] = [
@@ -53,12 +47,12 @@ fn sshd<'a>(message: &'a str, event: &mut Event<'a>) {
         ("Received disconnect from ", "disconnected"),
     ];
     let Some((start, action)) = STARTS.iter().find(|(start, _)| message.starts_with(start)) else { return };
-    text(event, "action", action);
+    event.conclude("action", action);
     let rest = message.get(start.len()..).unwrap_or("");
     let user = match *action {
         "login_failed" | "login_ok" => {
             let (method, rest) = rest.split_once(" for ").unwrap_or(("", rest));
-            text(event, "auth_method", method);
+            event.push_piece("auth_method", method);
             rest.strip_prefix("invalid user ").unwrap_or(rest)
         }
         _ => rest,
@@ -66,7 +60,7 @@ fn sshd<'a>(message: &'a str, event: &mut Event<'a>) {
     // A user name may itself hold " from "; the last one is sshd's.
     if let Some((user, origin)) = user.rsplit_once(" from ") {
         if *action != "disconnected" {
-            text(event, "user", user);
+            event.push_piece("user", user);
         }
         address(origin, event);
     } else if *action == "disconnected" {
@@ -77,7 +71,7 @@ fn sshd<'a>(message: &'a str, event: &mut Event<'a>) {
 /// Reads `1.2.3.4 port 22 …`.
 fn address<'a>(origin: &'a str, event: &mut Event<'a>) {
     let mut words = origin.split_ascii_whitespace();
-    text(event, "src_ip", words.next().unwrap_or("").trim_end_matches([':', ',']));
+    event.push_piece("src_ip", words.next().unwrap_or("").trim_end_matches([':', ',']));
     if words.next() == Some("port")
         && let Some(port) = words.next().and_then(|port| port.trim_end_matches(':').parse::<u16>().ok())
     {
@@ -88,21 +82,23 @@ fn address<'a>(origin: &'a str, event: &mut Event<'a>) {
 /// Reads `bob : TTY=pts/0 ; PWD=/home/bob ; USER=root ; COMMAND=/bin/sh`.
 fn sudo<'a>(message: &'a str, event: &mut Event<'a>) {
     let Some((user, rest)) = message.trim_start().split_once(" : ") else { return };
-    text(event, "user", user);
+    event.push_piece("user", user);
     for part in rest.splitn(8, " ; ") {
         let Some((name, value)) = part.split_once('=') else {
             let is_refusal = part.contains("incorrect password") || part.contains("NOT in sudoers");
-            text(event, "action", if is_refusal { "login_failed" } else { "" });
+            if is_refusal {
+                event.conclude("action", "login_failed");
+            }
             continue;
         };
         match name.trim() {
-            "TTY" => text(event, "tty", value),
-            "PWD" => text(event, "cwd", value),
-            "USER" => text(event, "target_user", value),
+            "TTY" => event.push_piece("tty", value),
+            "PWD" => event.push_piece("cwd", value),
+            "USER" => event.push_piece("target_user", value),
             "COMMAND" => {
-                text(event, "action", "command");
+                event.conclude("action", "command");
                 let command = message.split_once("COMMAND=").map_or(value, |(_, command)| command);
-                text(event, "command", command);
+                event.push_piece("command", command);
             }
             _ => {}
         }
@@ -112,20 +108,20 @@ fn sudo<'a>(message: &'a str, event: &mut Event<'a>) {
 /// Reads `…: authentication failure; logname= uid=0 rhost=1.2.3.4 user=root` and `session opened for user x`.
 fn pam<'a>(message: &'a str, event: &mut Event<'a>) {
     if message.contains("uthentication failure") {
-        text(event, "action", "login_failed");
+        event.conclude("action", "login_failed");
         for pair in message.split_ascii_whitespace().take(24) {
             match pair.split_once('=') {
-                Some(("rhost", host)) => text(event, "src_ip", host),
-                Some(("user", user)) => text(event, "user", user),
-                Some(("tty", tty)) => text(event, "tty", tty),
+                Some(("rhost", host)) => event.push_piece("src_ip", host),
+                Some(("user", user)) => event.push_piece("user", user),
+                Some(("tty", tty)) => event.push_piece("tty", tty),
                 _ => {}
             }
         }
     } else if let Some((_, rest)) = message.split_once("session opened for user ") {
-        text(event, "action", "session_opened");
-        text(event, "user", rest.split([' ', '(']).next().unwrap_or(""));
+        event.conclude("action", "session_opened");
+        event.push_piece("user", rest.split([' ', '(']).next().unwrap_or(""));
     } else if message.contains("session closed for user ") {
-        text(event, "action", "session_closed");
+        event.conclude("action", "session_closed");
     }
 }
 

@@ -52,11 +52,16 @@ struct Member<'m, 's, 'a> {
 
 impl<'a> Member<'_, '_, 'a> {
     fn push(self, value: Value<'a>) {
+        let origin = self.sink.origin;
+        self.push_as(value, origin);
+    }
+
+    fn push_as(self, value: Value<'a>, origin: Origin) {
         if let Name::Member(name) = self.name
             && self.sink.room > 0
         {
             self.sink.room -= 1;
-            self.sink.event.push(name, value, self.sink.origin);
+            self.sink.event.push(name, value, origin);
         }
     }
 
@@ -122,7 +127,8 @@ impl<'a> Visitor<'a> for Member<'_, '_, 'a> {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        self.push(Value::Text(Cow::Owned(value.to_owned())));
+        // Its escapes are undone, so the entry does not hold it as it is.
+        self.push_as(Value::Text(Cow::Owned(value.to_owned())), Origin::Decoded { rounds: 1 });
         Ok(())
     }
 

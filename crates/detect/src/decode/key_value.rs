@@ -53,7 +53,10 @@ fn next_pair(text: &str) -> Option<(&str, &str, &str)> {
             }
             _ => after.split_once([' ', '\t']).unwrap_or((after, "")),
         };
-        return Some((name, value.trim_end_matches([',', ';']), rest));
+        let value = value.trim_end_matches([',', ';']);
+        // Mail servers write `user=<anna>`.
+        let inner = value.strip_prefix('<').and_then(|value| value.strip_suffix('>'));
+        return Some((name, inner.unwrap_or(value), rest));
     }
 }
 
@@ -75,6 +78,9 @@ mod tests {
             (Some("cat file"), Some("x"), Some(""))
         );
         assert_eq!(event.log_source.service, Some("auditd"));
+        let mut event = Event::default();
+        decode("x: user=<anna>, from=<>", &mut event);
+        assert_eq!((event.text("user"), event.text("from")), (Some("anna"), Some("")));
         assert_eq!(decode("the sum a=b is prose", &mut Event::default()), 0);
     }
 

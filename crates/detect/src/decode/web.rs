@@ -46,6 +46,11 @@ pub(crate) struct Request<'a> {
     pub after: &'a str,
 }
 
+/// Whether a word is a method of HTTP.
+pub(crate) fn is_method(word: &str) -> bool {
+    METHODS.contains(&word)
+}
+
 /// Finds the first request line in a text.
 pub(crate) fn request(text: &str) -> Option<Request<'_>> {
     let (start, method) = method(text)?;
@@ -165,18 +170,21 @@ fn around<'a>(request: &Request<'a>, decoded: &mut Decoded<'a>) {
 }
 
 /// Reads whom a server's error line speaks of: `[client 1.2.3.4:5678]`, `client: 1.2.3.4,`, `client=1.2.3.4`.
-pub(crate) fn client<'a>(text: &'a str, event: &mut Event<'a>) {
+/// False if it speaks of nobody.
+pub(crate) fn client<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
     let Some((_, rest)) = ["[client ", "client: ", "client="].iter().find_map(|mark| text.split_once(mark))
     else {
-        return;
+        return false;
     };
     let address = rest.split([' ', ',', ']']).next().unwrap_or("");
     let is_socket = address.parse::<std::net::SocketAddr>().is_ok();
     let address =
         if is_socket { address.rsplit_once(':').map_or(address, |(address, _)| address) } else { address };
-    if address.parse::<std::net::IpAddr>().is_ok() {
+    let is_address = address.parse::<std::net::IpAddr>().is_ok();
+    if is_address {
         event.push("c-ip", Value::Text(Cow::Borrowed(address)), Origin::Message);
     }
+    is_address
 }
 
 /// Pushes the fields of a request target and its parameters as inputs.
