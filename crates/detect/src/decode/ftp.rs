@@ -9,6 +9,9 @@ const MARK: &str = ": Client \"";
 
 /// Pushes the fields of a line; false if it is none.
 pub(super) fn decode<'a>(text: &'a str, event: &mut Event<'a>) -> bool {
+    if !text.contains(MARK) {
+        return false;
+    }
     let Some((before, rest)) = text.split_once(MARK) else { return false };
     let Some((client, rest)) = rest.split_once('"') else { return false };
     let Some(address) = address_in(client) else { return false };

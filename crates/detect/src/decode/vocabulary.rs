@@ -129,7 +129,7 @@ const TARGET_PORTS: [&str; 9] = [
 ];
 
 /// What we call it, and how others do.
-const WORDS: [(&str, &[&str]); 5] = [
+static WORDS: [(&str, &[&str]); 5] = [
     ("src_ip", &ADDRESSES),
     ("user", &USERS),
     ("dst_ip", &TARGETS),
@@ -159,7 +159,7 @@ struct Known {
 /// All names, by their length.
 static BY_LENGTH: LazyLock<[Vec<Known>; LONGEST_NAME + 1]> = LazyLock::new(|| {
     let mut by_length = [const { Vec::new() }; LONGEST_NAME + 1];
-    for (word, (_, names)) in WORDS.into_iter().enumerate() {
+    for (word, (_, names)) in WORDS.iter().enumerate() {
         for (rank, name) in names.iter().enumerate() {
             let first = name.as_bytes()[0].to_ascii_lowercase();
             by_length[name.len()].push(Known { name, first, word, rank });
@@ -168,10 +168,35 @@ static BY_LENGTH: LazyLock<[Vec<Known>; LONGEST_NAME + 1]> = LazyLock::new(|| {
     by_length
 });
 
+/// The letters with which names of each length begin, as bits: most fields are passed over by a look at them.
+static FIRST_LETTERS: [u32; LONGEST_NAME + 1] = {
+    let mut letters = [0; LONGEST_NAME + 1];
+    let mut word = 0;
+    while word < WORDS.len() {
+        let names = WORDS[word].1;
+        let mut rank = 0;
+        while rank < names.len() {
+            letters[names[rank].len()] |= letter(names[rank].as_bytes()[0]);
+            rank += 1;
+        }
+        word += 1;
+    }
+    letters
+};
+
+/// Returns the bit of a letter, whatever its case; another character may share it.
+const fn letter(byte: u8) -> u32 {
+    1 << (byte & 0x1f)
+}
+
 /// Returns what a field's name means. Case does not matter.
 fn known(name: &str) -> Option<&'static Known> {
+    let first = *name.as_bytes().first()?;
+    if FIRST_LETTERS.get(name.len())? & letter(first) == 0 {
+        return None;
+    }
     let of_length = BY_LENGTH.get(name.len())?;
-    let first = name.as_bytes().first()?.to_ascii_lowercase();
+    let first = first.to_ascii_lowercase();
     of_length.iter().find(|known| known.first == first && known.name.eq_ignore_ascii_case(name))
 }
 
@@ -190,12 +215,12 @@ pub(super) fn complete<'a>(message: &'a str, event: &mut Event<'a>) {
             best[known.word] = Some((known.rank, index));
         }
     }
-    for (word, (name, _)) in WORDS.into_iter().enumerate() {
+    for (word, (name, _)) in WORDS.iter().enumerate() {
         let Some((_, index)) = best[word].filter(|_| !is_said[word]) else { continue };
         let Field { value, origin, .. } = &event.fields[index];
         let origin = *origin;
         if let Some(value) = meant(word, value) {
-            event.push(name, value, origin);
+            event.push(*name, value, origin);
             is_said[word] = true;
         }
     }
@@ -205,8 +230,11 @@ pub(super) fn complete<'a>(message: &'a str, event: &mut Event<'a>) {
 }
 
 fn known_last_part(name: &str) -> Option<&'static Known> {
-    let (_, last) = name.rsplit_once('.')?;
-    if last.len() < SHORTEST_LAST_PART { None } else { known(last) }
+    if name.len() < SHORTEST_LAST_PART + 2 {
+        return None;
+    }
+    let dot = name.bytes().rposition(|b| b == b'.')?;
+    name.get(dot + 1..).filter(|last| last.len() >= SHORTEST_LAST_PART).and_then(known)
 }
 
 fn is_value(value: &Value<'_>) -> bool {
@@ -333,7 +361,7 @@ fn prose<'a>(message: &'a str, has_address: bool, has_user: bool, event: &mut Ev
 }
 
 /// Letters, digits, and what stands inside names and addresses.
-const IS_WORD_BYTE: [bool; 256] = {
+static IS_WORD_BYTE: [bool; 256] = {
     let mut is_word_byte = [false; 256];
     let mut b: u8 = 255;
     while b > 0 {

@@ -15,14 +15,16 @@ const MOST_BEFORE: usize = 5;
 /// Pushes the fields of a line; false if it is none.
 pub(super) fn decode<'a>(text: &'a str, decoded: &mut Decoded<'a>) -> bool {
     let mut words = text.split_ascii_whitespace();
-    let mut server = None;
+    let mut before = [""; MOST_BEFORE];
     let mut method = None;
-    for word in words.by_ref().take(MOST_BEFORE + 1) {
+    for (index, word) in words.by_ref().take(MOST_BEFORE + 1).enumerate() {
         if web::is_method(word) {
             method = Some(word);
             break;
         }
-        server = is_address(word).then_some(word).or(server);
+        if let Some(place) = before.get_mut(index) {
+            *place = word;
+        }
     }
     let Some(method) = method else { return false };
     let (Some(stem), Some(query), Some(port), Some(user), Some(client)) =
@@ -36,6 +38,7 @@ pub(super) fn decode<'a>(text: &'a str, decoded: &mut Decoded<'a>) -> bool {
     }
     decoded.event.log_source = LogSource { category: Some("webserver"), product: None, service: Some("iis") };
     decoded.event.push_piece("cs-method", method);
+    let server = before.into_iter().rev().find(|word| is_address(word));
     decoded.event.push_piece("s-ip", server.unwrap_or(""));
     decoded.event.push_number("s-port", port);
     decoded.event.push_piece("cs-username", present(user));

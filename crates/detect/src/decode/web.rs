@@ -48,7 +48,8 @@ pub(crate) struct Request<'a> {
 
 /// Whether a word is a method of HTTP.
 pub(crate) fn is_method(word: &str) -> bool {
-    METHODS.contains(&word)
+    let may_be = word.len() >= 3 && word.bytes().take(3).all(|b| b.is_ascii_uppercase());
+    may_be && METHODS.contains(&word)
 }
 
 /// Finds the first request line in a text.
