@@ -199,10 +199,24 @@ mod tests {
             "Merge branch 'main': escape <script> tags in titles and forbid ../ in paths",
             "203.0.113.7 - - [01/Jan/2026:00:00:00 +0000] \"GET /shop?q=rock+%26+roll&page=2 HTTP/1.1\" 200 5 \"-\" \"Mozilla/5.0\"",
             "GET /search?q=Conan+O%27Brien HTTP/1.1",
+            "203.0.113.7 - - [01/Jan/2026:00:00:00 +0000] \"GET /authorize?redirect_uri=https%3A%2F%2Fapp.example%2Fback&scope=openid HTTP/1.1\" 302 0 \"-\" \"Mozilla/5.0\"",
+            "The docs say that gopher:// is no longer supported by browsers",
             "Jan  5 10:00:00 web CRON[77]: (root) CMD (test -x /usr/sbin/anacron || run-parts --report /etc/cron.daily)",
             "user asked: please select the best option from the list and order by price",
         ] {
             check(message, Category::None, Severity::None);
+        }
+    }
+
+    #[test]
+    fn what_visitors_paste_and_search_for_is_at_most_low() {
+        for message in [
+            "GET /c?text=%3Ca+href%3D%22https%3A%2F%2Fexample.com%22%3Ehome%3C%2Fa%3E HTTP/1.1",
+            "GET /search?q=%22LIKE%22+new HTTP/1.1",
+            "GET /search?q=%22NOT%22 HTTP/1.1",
+        ] {
+            let score = ENGINE.analyze(&entry("app", SeverityLevel::Info, message, "{}")).score;
+            assert!(score.severity() <= Severity::Low, "{message}: {}", score.value());
         }
     }
 

@@ -119,6 +119,9 @@ const SQL_MARKS: Marks = Marks::QUOTES
 
 /// What libinjection alone is worth: it also sees SQL in odd but innocent punctuation, the more so between words.
 fn libinjection_alone(text: &str) -> u8 {
+    if quotes_stand_around_words(text) {
+        return 24;
+    }
     let is_word = |word: &&str| word.len() >= 2 && word.bytes().all(|b| b.is_ascii_alphabetic());
     match text.split([' ', '+']).filter(is_word).count() {
         0 | 1 => 54,
@@ -126,6 +129,27 @@ fn libinjection_alone(text: &str) -> u8 {
         3 => 42,
         _ => 36,
     }
+}
+
+/// Says whether every double quote belongs to a pair around one word, as people write who search for exactly that word.
+/// Quotes that break out of a string stand alone, or touch what is not theirs.
+fn quotes_stand_around_words(text: &str) -> bool {
+    let mut parts = text.split('"');
+    let Some(mut before) = parts.next() else { return false };
+    let (ends, starts) = ([' ', '+', '=', '&', '/', ':'], [' ', '+', '&', '.', ',', '?']);
+    let mut pairs = 0;
+    while let Some(word) = parts.next() {
+        let Some(after) = parts.next() else { return false };
+        let is_word = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphabetic());
+        let stands_free =
+            (before.is_empty() || before.ends_with(ends)) && (after.is_empty() || after.starts_with(starts));
+        if !is_word || !stands_free {
+            return false;
+        }
+        before = after;
+        pairs += 1;
+    }
+    pairs > 0 && !text.contains(['\'', '`', ';', '#', '*', '|', '(', '-'])
 }
 
 pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {

@@ -61,7 +61,7 @@ pub(super) const SIGNS: &[Sign] = &[
     wrapper("netdoc:", 74, 0),
     fetch("169.254.169.254", 84, 0),
     fetch("metadata.google.internal", 84, 0),
-    fetch("gopher://", 84, 50),
+    fetch("gopher://", 84, 0),
     fetch("dict://", 78, 0),
     fetch("http://127.0.0.1", 72, 0),
     fetch("http://localhost", 70, 0),
@@ -158,8 +158,8 @@ fn slash(bytes: &[u8]) -> usize {
 /// Finds a URL where a parameter should name a file of the application's own.
 fn remote_file(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
     const SCHEMES: [&str; 5] = ["http://", "https://", "ftp://", "ftps://", "\\\\"];
-    const FILE_NAMES: [&str; 14] = [
-        "file", "path", "page", "src", "include", "inc", "template", "tpl", "dir", "module", "skin", "root",
+    const FILE_NAMES: [&str; 13] = [
+        "file", "path", "page", "include", "inc", "template", "tpl", "dir", "module", "skin", "root",
         "config", "lang",
     ];
     let value = suspect.text.trim_start_matches(['\'', '"', ' ']);
@@ -170,8 +170,11 @@ fn remote_file(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
     }
     // A question mark at the end turns what the application appends into a query.
     let cuts_suffix = value.trim_end_matches(['\'', '"', '\0']).ends_with('?');
+    // By its words: "dir" is no part of "redirect_uri", but "file" is of "filename".
     let name = suspect.name.to_ascii_lowercase();
-    let names_a_file = FILE_NAMES.iter().any(|part| name.contains(part));
+    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    let begins = |word: &str, known: &str| word == known || known.len() > 3 && word.starts_with(known);
+    let names_a_file = words.any(|word| FILE_NAMES.iter().any(|known| begins(word, known)));
     let points = match (cuts_suffix, names_a_file) {
         (true, true) => 80,
         (true, false) => 72,

@@ -127,9 +127,10 @@ fn tags(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
             (false, "script") => Some(88),
             (false, _) if suspect.is_prose() => None,
             (false, name) if ACTIVE_TAGS.contains(&name) => Some(80),
-            (false, name) if DOCUMENT_TAGS.contains(&name) && is_closed => Some(54),
+            // Markup where text belongs, but nothing in it that runs: a link in a comment, a pasted table.
+            (false, name) if DOCUMENT_TAGS.contains(&name) && is_closed => Some(34),
             (false, name) if name.len() >= 2 && is_closed && body.contains('>') && body.contains('=') => {
-                Some(56)
+                Some(34)
             }
             _ => None,
         };
