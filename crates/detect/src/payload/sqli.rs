@@ -149,7 +149,8 @@ fn quotes_stand_around_words(text: &str) -> bool {
         before = after;
         pairs += 1;
     }
-    pairs > 0 && !text.contains(['\'', '`', ';', '#', '*', '|', '(', '-'])
+    let compares = text.replace("=\"", "").contains('=');
+    pairs > 0 && !compares && !text.contains(['\'', '`', ';', '#', '*', '|', '(', '-', '<', '>'])
 }
 
 pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
@@ -163,6 +164,10 @@ pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
         hits.push(hit((points + 4).min(94), range));
         return;
     }
+    // A weaker shape that is made of such quotes is none.
+    let has_quote =
+        |range: &Range<usize>| suspect.text.get(range.clone()).is_some_and(|part| part.contains('"'));
+    let shape = shape.filter(|(_, range)| !(has_quote(range) && quotes_stand_around_words(suspect.text)));
     let is_quoted = tokens.quotes > 0;
     let is_asked = !suspect.is_prose()
         && (is_quoted || suspect.context != Context::Path)
