@@ -26,9 +26,9 @@ use crate::{
 /// Small enough that a shard's table grows in a fraction of a millisecond.
 const SHARDS: usize = 256;
 /// A detection names so many of the events that it rests on, the latest.
-const EVENTS_NAMED: usize = 32;
+const EVENTS_NAMED: usize = 16;
 /// So many events or values are kept even where fewer would tell whether a correlation holds: it can say how many.
-const COUNTED: usize = 256;
+const COUNTED: usize = 64;
 
 /// The windows of all tenants.
 pub(crate) struct Correlator {
@@ -73,7 +73,7 @@ struct Latest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Completed {
     pub(crate) correlation: usize,
-    /// How many events or values were counted, this one included.
+    /// How many events or values were counted, this one included; more than are kept are not told.
     pub(crate) count: usize,
     /// The stored events that it rests on besides this one, the latest last.
     pub(crate) earlier: Vec<LogId>,

@@ -1,5 +1,6 @@
 //! The embedded store: one database file, one thread that writes, a few connections that read.
 
+mod checkpoint;
 mod connection;
 mod errors;
 mod migrations;
@@ -30,6 +31,7 @@ use sentinelflow_domain::{
 
 pub use self::connection::OpenError;
 use self::{
+    checkpoint::Checkpoints,
     connection::OwnedFile,
     logs::LogRow,
     readers::Readers,
@@ -61,8 +63,9 @@ impl SqliteStore {
         let readers = (0..READERS).map(|_| file.open_reader()).collect::<Result<Vec<_>, _>>()?;
         let (ids, directory) = load(&connection).map_err(|error| file.sqlite(error))?;
         let origin = ids.origin;
-        let writer = Writer::start(connection, ids)
-            .map_err(|source| OpenError::Unreachable { path: directory_or_file.to_owned(), source })?;
+        let unreachable = |source| OpenError::Unreachable { path: directory_or_file.to_owned(), source };
+        let checkpoints = Checkpoints::start(file.open_checkpointer()?).map_err(unreachable)?;
+        let writer = Writer::start(connection, ids, Some(checkpoints)).map_err(unreachable)?;
         Ok(Self { origin, directory, readers: Arc::new(Readers::new(readers)), writer, _file: file })
     }
 }

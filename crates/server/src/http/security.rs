@@ -169,7 +169,7 @@ struct DetectionShape<'a> {
     #[schema(value_type = String, example = "high")]
     level: Level,
     evidence: Vec<EvidenceShape<'a>>,
-    /// Ids of earlier logs of the tenant that this rests on, the latest last; of many, the latest 32. Absent if none.
+    /// Ids of earlier logs of the tenant that this rests on, the latest last; of many, the latest 16. Absent if none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     events: Vec<String>,

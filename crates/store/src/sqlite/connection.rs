@@ -22,9 +22,6 @@ const WRITER_CACHE_KIB: i64 = 8 * 1024;
 const READER_CACHE_KIB: i64 = 2 * 1024;
 /// A commit writes whole pages: with many tenants most of them are of indexes, a few bytes of each new.
 const PAGE_BYTES: i64 = 4 * 1024;
-/// How many pages of write-ahead log are copied back at once: 4 MiB. Each time costs two more syncs, but callers wait
-/// meanwhile: four times as much keeps them for a hundredth of a second.
-const CHECKPOINT_PAGES: i64 = 1_000;
 const WAL_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 
 /// Why a database was not opened. For the operator.
@@ -83,6 +80,18 @@ impl OwnedFile {
         Ok(connection)
     }
 
+    /// Opens a connection that only copies the write-ahead log back, once the one that writes is open.
+    pub(super) fn open_checkpointer(&self) -> Result<Connection, OpenError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || {
+            let connection = Connection::open_with_flags(&self.path, flags)?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "fullfsync", true)?;
+            Ok(connection)
+        };
+        open().map_err(|error| self.sqlite(error))
+    }
+
     /// Opens a connection that can only read.
     pub(super) fn open_reader(&self) -> Result<Connection, OpenError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -138,7 +147,8 @@ fn prepare_for_writing(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
+    // A thread of its own does that (checkpoint.rs).
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", WAL_KEPT_BYTES, |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(32);
     migrations::migrate(connection)

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use super::{
+    checkpoint::Checkpoints,
     errors::store_error,
     filing::Unfiled,
     row_id::{Ids, Origin},
@@ -37,11 +38,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, ids: Ids) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        ids: Ids,
+        checkpoints: Option<Checkpoints>,
+    ) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE_LEN);
         let thread = thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || serve(&connection, ids, jobs))?;
+            .spawn(move || serve(&connection, ids, checkpoints, jobs))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -166,7 +171,12 @@ impl Batch<'_> {
     }
 }
 
-fn serve(connection: &Connection, mut ids: Ids, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+fn serve(
+    connection: &Connection,
+    mut ids: Ids,
+    mut checkpoints: Option<Checkpoints>,
+    mut queue: mpsc::Receiver<Box<dyn Job>>,
+) {
     let mut jobs = Vec::with_capacity(BATCH_MAX);
     // How many callers there seem to be at once: the largest batch of late.
     let mut crowd: usize = 0;
@@ -185,8 +195,12 @@ fn serve(connection: &Connection, mut ids: Ids, mut queue: mpsc::Receiver<Box<dy
         if let Err(reason) = &fate {
             error!(store.jobs = jobs.len(), error = ?reason, "The store could not commit {} jobs", jobs.len());
         }
+        let count = jobs.len();
         for job in jobs.drain(..) {
             job.answer(&fate);
+        }
+        if let Some(checkpoints) = &mut checkpoints {
+            checkpoints.after_commit(connection, count);
         }
     }
 }
@@ -266,7 +280,7 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
         connection.execute_batch("CREATE TABLE t (x UNIQUE)").unwrap();
-        let writer = Arc::new(Writer::start(connection, Ids::new(Origin([1; 5]), None, 0)).unwrap());
+        let writer = Arc::new(Writer::start(connection, Ids::new(Origin([1; 5]), None, 0), None).unwrap());
         let (busy, until) = mpsc::channel::<()>();
         let (begun, has_begun) = oneshot::channel();
         let blocked = Arc::clone(&writer);
