@@ -36,6 +36,8 @@ impl LogRow {
     pub(super) fn new(tenant: i64, log: NewLog) -> (Self, Option<IdempotencyKey>) {
         let NewLog { tenant: _, entry, mut analysis, received_at, idempotency_key } = log;
         let summary = std::mem::take(&mut analysis.summary).into_owned();
+        let mut text = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut text, &analysis).expect("an analysis is plain data");
         let row = Self {
             tenant,
             received_at,
@@ -43,7 +45,7 @@ impl LogRow {
             score: analysis.score,
             category: analysis.category.as_str(),
             summary,
-            analysis: serde_json::to_string(&analysis).expect("an analysis is plain data"),
+            analysis: String::from_utf8(text).expect("JSON is text"),
         };
         (row, idempotency_key)
     }
