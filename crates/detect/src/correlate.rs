@@ -262,9 +262,8 @@ impl Window {
                 let path = match position.checked_sub(1) {
                     None => vec![seen],
                     Some(before) => {
-                        let is_led_to =
-                            |last: &&Seen| last.at_ms <= seen.at_ms && last.sequence != seen.sequence;
-                        if paths[before].last().filter(is_led_to).is_none() {
+                        let leads = |last: &Seen| last.at_ms <= seen.at_ms && last.sequence != seen.sequence;
+                        if !paths[before].last().is_some_and(leads) {
                             return;
                         }
                         let mut path = paths[before].clone();

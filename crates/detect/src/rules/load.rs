@@ -77,10 +77,9 @@ impl Loaded {
                 for what in &collection.errors {
                     self.report(file, yaml, what.clone(), None);
                 }
-                for rule in collection.rules {
-                    let title = rule.title.clone();
+                for rule in &collection.rules {
                     if let Err(refusal) = self.add_rule(file, rule) {
-                        self.refuse(file, yaml, refusal, &title);
+                        self.refuse(file, yaml, refusal, &rule.title);
                     }
                 }
                 let waiting = self.pending_correlations.len() + self.pending_filters.len();
@@ -226,7 +225,7 @@ impl Loaded {
         Ok(())
     }
 
-    fn add_rule(&mut self, file: &str, stated: SigmaRule) -> Result<(), Refusal> {
+    fn add_rule(&mut self, file: &str, stated: &SigmaRule) -> Result<(), Refusal> {
         let rule = told(Told {
             file,
             id: stated.id.as_deref(),

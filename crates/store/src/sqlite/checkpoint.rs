@@ -55,8 +55,8 @@ impl Checkpoints {
             warn!(error = %error, "The write-ahead log could not be copied back; it grows until it can");
         }
         if let Some(nudge) = &self.nudge {
-            // A full channel means that the thread has yet to answer the last nudge.
-            drop(nudge.try_send(()));
+            // Where the channel is full the thread has yet to answer the last nudge, and copies this too.
+            nudge.try_send(()).unwrap_or_default();
         }
     }
 }
