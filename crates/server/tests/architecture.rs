@@ -38,7 +38,7 @@ const HOUSE: [Room; 5] = [
         unspoken: &[
             ("async fn", "judging is pure"),
             ("std::net::Tcp", "judging has no network"),
-            ("SystemTime", "judging has no clock"),
+            ("SystemTime::now", "judging has no clock"),
         ],
     },
     Room {
@@ -48,7 +48,7 @@ const HOUSE: [Room; 5] = [
         unspoken: &[
             ("async fn", "scanning is pure"),
             ("std::net::Tcp", "scanning has no network"),
-            ("SystemTime", "scanning has no clock"),
+            ("SystemTime::now", "scanning has no clock"),
         ],
     },
     Room {
