@@ -46,7 +46,8 @@ def ask(base, folder, username, examples, headers):
     ]
     for header in headers:
         command += ["--header", header]
-    return subprocess.run(command, check=False).returncode
+    # It leaves a cache where it runs.
+    return subprocess.run(command, check=False, cwd=folder).returncode
 
 
 def sign_up(base, username):
