@@ -12,6 +12,7 @@ mod key_value;
 mod leef;
 mod mail;
 mod named;
+mod names;
 mod platform;
 mod server_error;
 pub(crate) mod vocabulary;
@@ -19,12 +20,12 @@ mod w3c;
 mod web;
 mod windows_xml;
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::LazyLock};
 
 use sentinelflow_domain::log_entry::LogEntry;
 
 use crate::{
-    decode::json::Flattened,
+    decode::{json::Flattened, names::Names},
     event::{Event, Field, LogSource, Origin, Value},
     payload::decode::{Plus, rounds},
 };
@@ -105,7 +106,10 @@ pub(crate) fn decode(entry: &LogEntry) -> Decoded<'_> {
     }
     let sent_end = message(entry.message.as_str(), &mut decoded);
     platform::recognise(&mut decoded.event);
-    if !is_report(decoded.event.log_source) {
+    if is_report(decoded.event.log_source) {
+        // However it is rendered, it was not typed by anybody: `cmd.exe` stands in it because it ran.
+        decoded.inputs.iter_mut().for_each(|input| input.context = Context::Prose);
+    } else {
         member_inputs(metadata..sent_end, &mut decoded);
     }
     vocabulary::complete(entry.message.as_str(), &mut decoded.event);
@@ -293,10 +297,10 @@ const ROLES: [(Role, &[&str]); 5] = [
 ];
 
 fn role(name: &str) -> Option<Role> {
-    name.split('.').find_map(|part| {
-        let is_known = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(part));
-        ROLES.iter().find(|(_, names)| is_known(names)).map(|(role, _)| *role)
-    })
+    static NAMES: LazyLock<Names<Role>> = LazyLock::new(|| {
+        Names::new(ROLES.iter().flat_map(|(role, names)| names.iter().map(|name| (*name, *role))))
+    });
+    name.split('.').find_map(|part| NAMES.get(part))
 }
 
 #[cfg(test)]

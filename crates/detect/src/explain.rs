@@ -165,6 +165,9 @@ pub(crate) fn name_in_template(name: &str) -> String {
 
 /// Shortens a text and writes characters that a terminal or a page would obey as escapes.
 fn safe(text: &str, max_chars: usize) -> String {
+    if text.len() <= max_chars && text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut safe = String::with_capacity(text.len().min(max_chars));
     let mut room = max_chars;
     for c in text.chars() {

@@ -227,6 +227,8 @@ pub enum Degraded {
 pub struct Analysis {
     pub score: Score,
     pub category: Category,
+    /// No part of the serialised form: a store keeps it beside, where it can be searched.
+    #[serde(skip)]
     pub summary: Cow<'static, str>,
     pub prevention_measures: Cow<'static, str>,
     /// MITRE ATT&CK techniques such as `T1190` or `T1110.001`, each once.

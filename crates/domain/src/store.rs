@@ -1,6 +1,8 @@
 //! The seams to what remembers: small traits that together make one `Store`.
 //! Every promise here is a test asked of every store (`store/tests/contract`).
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use thiserror::Error;
 
@@ -77,7 +79,7 @@ pub enum Owner {
 pub struct NewLog {
     pub tenant: TenantId,
     pub entry: LogEntry,
-    pub analysis: Analysis,
+    pub analysis: Arc<Analysis>,
     pub received_at: Timestamp,
     pub idempotency_key: Option<IdempotencyKey>,
 }
@@ -120,7 +122,7 @@ pub enum Recorded {
 pub struct LogRecord {
     pub id: LogId,
     pub entry: LogEntry,
-    pub analysis: Analysis,
+    pub analysis: Arc<Analysis>,
     pub received_at: Timestamp,
     pub resolved_at: Option<Timestamp>,
 }

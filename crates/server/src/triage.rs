@@ -28,7 +28,7 @@ pub struct Triage {
 /// An entry that was judged and is stored durably.
 pub struct Triaged {
     pub log_id: LogId,
-    pub analysis: Analysis,
+    pub analysis: Arc<Analysis>,
     /// The entry had been stored under its idempotency key before; this is the answer of that time.
     pub is_replay: bool,
 }
@@ -51,9 +51,9 @@ impl Triage {
         let received_at = self.clock.now();
         let (analysis, trace) = self.engine.analyze_after(tenant, received_at, &entry);
         let opinion = self.second_opinion.consult(tenant, &entry, &analysis).await;
-        let analysis = analysis.raised_by(opinion);
+        let analysis = Arc::new(analysis.raised_by(opinion));
 
-        let log = NewLog { tenant, entry, analysis: analysis.clone(), received_at, idempotency_key };
+        let log = NewLog { tenant, entry, analysis: Arc::clone(&analysis), received_at, idempotency_key };
         let recorded = self.store.record(log).await;
         // Only what is stored, and once, counts for later entries. Whoever hangs up meanwhile has sent it all the same.
         match &recorded {

@@ -102,7 +102,7 @@ fn log(tenant: TenantId, number: u64) -> NewLog {
         engine_version: "0.1.0".into(),
         rule_set: "9f3c5d2e8a7b41c09f3c5d2e8a7b41c0".into(),
     };
-    NewLog { tenant, entry, analysis, received_at: moment(number), idempotency_key: None }
+    NewLog { tenant, entry, analysis: Arc::new(analysis), received_at: moment(number), idempotency_key: None }
 }
 
 fn record(criterion: &mut Criterion) {

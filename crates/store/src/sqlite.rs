@@ -288,7 +288,7 @@ mod tests {
             rule_set: "0".into(),
         };
         let received_at = Timestamp::from_millis(60_000);
-        NewLog { tenant, entry, analysis, received_at, idempotency_key: None }
+        NewLog { tenant, entry, analysis: Arc::new(analysis), received_at, idempotency_key: None }
     }
 
     #[tokio::test]

@@ -3,12 +3,15 @@
 
 use std::{borrow::Cow, net::IpAddr, sync::LazyLock};
 
-use crate::event::{Event, Field, Origin, Value};
+use crate::{
+    decode::names::Names,
+    event::{Event, Field, Origin, Value},
+};
 
 /// Names under which senders and decoders tell who did it, the surest first.
 pub(crate) const ADDRESSES: [&str; 45] = [
-    "c-ip",
     "src_ip",
+    "c-ip",
     "client_ip",
     "ip",
     "source_ip",
@@ -139,73 +142,32 @@ static WORDS: [(&str, &[&str]); 5] = [
 const SRC_IP: usize = 0;
 const USER: usize = 1;
 
-const LONGEST_NAME: usize = 24;
-
 /// A nested name's last part says enough if it is at least so long: `ip` or `user` may be anybody's.
 const SHORTEST_LAST_PART: usize = 6;
 
 /// Prose is searched for an address no further than this.
 const MAX_PROSE_BYTES: usize = 4096;
 
-/// A name that means one of our words; the lower the rank, the surer.
+/// What a name means: one of our words. The lower the rank, the surer.
+#[derive(Clone, Copy)]
 struct Known {
-    name: &'static str,
-    /// Its first byte in lower case, which tells most names apart.
-    first: u8,
     word: usize,
     rank: usize,
 }
 
-/// All names, by their length.
-static BY_LENGTH: LazyLock<[Vec<Known>; LONGEST_NAME + 1]> = LazyLock::new(|| {
-    let mut by_length = [const { Vec::new() }; LONGEST_NAME + 1];
-    for (word, (_, names)) in WORDS.iter().enumerate() {
-        for (rank, name) in names.iter().enumerate() {
-            let first = name.as_bytes()[0].to_ascii_lowercase();
-            by_length[name.len()].push(Known { name, first, word, rank });
-        }
-    }
-    by_length
+static NAMES: LazyLock<Names<Known>> = LazyLock::new(|| {
+    let names_of = |word, names: &'static [&str]| {
+        names.iter().enumerate().map(move |(rank, name)| (*name, Known { word, rank }))
+    };
+    Names::new(WORDS.iter().enumerate().flat_map(|(word, (_, names))| names_of(word, names)))
 });
-
-/// The letters with which names of each length begin, as bits: most fields are passed over by a look at them.
-static FIRST_LETTERS: [u32; LONGEST_NAME + 1] = {
-    let mut letters = [0; LONGEST_NAME + 1];
-    let mut word = 0;
-    while word < WORDS.len() {
-        let names = WORDS[word].1;
-        let mut rank = 0;
-        while rank < names.len() {
-            letters[names[rank].len()] |= letter(names[rank].as_bytes()[0]);
-            rank += 1;
-        }
-        word += 1;
-    }
-    letters
-};
-
-/// Returns the bit of a letter, whatever its case; another character may share it.
-const fn letter(byte: u8) -> u32 {
-    1 << (byte & 0x1f)
-}
-
-/// Returns what a field's name means. Case does not matter.
-fn known(name: &str) -> Option<&'static Known> {
-    let first = *name.as_bytes().first()?;
-    if FIRST_LETTERS.get(name.len())? & letter(first) == 0 {
-        return None;
-    }
-    let of_length = BY_LENGTH.get(name.len())?;
-    let first = first.to_ascii_lowercase();
-    of_length.iter().find(|known| known.first == first && known.name.eq_ignore_ascii_case(name))
-}
 
 /// Pushes the words of the vocabulary that the event tells under other names, or only in prose.
 pub(super) fn complete<'a>(message: &'a str, event: &mut Event<'a>) {
     let mut is_said = [false; WORDS.len()];
     let mut best: [Option<(usize, usize)>; WORDS.len()] = [None; WORDS.len()];
     for (index, field) in event.fields.iter().enumerate() {
-        let Some(known) = known(&field.name).or_else(|| known_last_part(&field.name)) else { continue };
+        let Some(known) = NAMES.get(&field.name).or_else(|| known_last_part(&field.name)) else { continue };
         if field.name == WORDS[known.word].0 {
             is_said[known.word] |= is_value(&field.value);
         } else if !is_said[known.word]
@@ -229,12 +191,12 @@ pub(super) fn complete<'a>(message: &'a str, event: &mut Event<'a>) {
     }
 }
 
-fn known_last_part(name: &str) -> Option<&'static Known> {
+fn known_last_part(name: &str) -> Option<Known> {
     if name.len() < SHORTEST_LAST_PART + 2 {
         return None;
     }
     let dot = name.bytes().rposition(|b| b == b'.')?;
-    name.get(dot + 1..).filter(|last| last.len() >= SHORTEST_LAST_PART).and_then(known)
+    name.get(dot + 1..).filter(|last| last.len() >= SHORTEST_LAST_PART).and_then(|last| NAMES.get(last))
 }
 
 fn is_value(value: &Value<'_>) -> bool {

@@ -64,14 +64,12 @@ impl Index {
             let name = view.name(index).map(|name| name as usize);
             let on_presence = name.map_or(&[][..], |name| &self.on_presence[name]);
             candidates.add(on_presence);
-            let of_field = name.and_then(|name| self.of_field[name].as_ref());
-            // What occurs in a piece of the message has been found in the message.
-            let of_any_field = self.of_any_field.as_ref().filter(|_| !view.is_piece(index));
-            for haystack in of_field.into_iter().chain(of_any_field) {
-                for found in haystack.automaton.find_overlapping_iter(view.folded(index)) {
-                    candidates.add(&haystack.rules[found.pattern().as_usize()]);
-                }
+            if let Some(of_field) = name.and_then(|name| self.of_field[name].as_ref()) {
+                of_field.add_found(view.folded(index), &mut candidates);
             }
+        }
+        if let Some(of_any_field) = &self.of_any_field {
+            of_any_field.add_found(view.whole(), &mut candidates);
         }
         candidates.into_rising()
     }
@@ -99,9 +97,16 @@ impl Haystack {
         let automaton = AhoCorasickBuilder::new()
             .kind(Some(kind))
             .match_kind(MatchKind::Standard)
+            .prefilter(false)
             .build(&texts)
             .expect("needles are fewer than four billion bytes");
         Some(Self { automaton, rules })
+    }
+
+    fn add_found(&self, text: &str, candidates: &mut Candidates) {
+        for found in self.automaton.find_overlapping_iter(text) {
+            candidates.add(&self.rules[found.pattern().as_usize()]);
+        }
     }
 }
 
@@ -116,8 +121,12 @@ impl Candidates {
     }
 
     fn into_rising(self) -> impl Iterator<Item = u32> {
-        (0_u32..).zip(self.0).flat_map(|(block, bits)| {
-            (0..64).filter(move |bit| bits & (1 << bit) != 0).map(move |bit| block * 64 + bit)
+        (0_u32..).zip(self.0).flat_map(|(block, mut bits)| {
+            std::iter::from_fn(move || {
+                let lowest = (bits != 0).then(|| bits.trailing_zeros())?;
+                bits &= bits - 1;
+                Some(block * 64 + lowest)
+            })
         })
     }
 }

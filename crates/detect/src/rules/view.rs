@@ -32,7 +32,9 @@ impl FieldNames {
 pub(super) struct View<'e> {
     pub(super) event: &'e Event<'e>,
     names: Vec<FieldId>,
+    /// First what is looked through as a whole, then what is a piece of it and can't be found in it again.
     folded: String,
+    whole_end: usize,
     /// Where a field's text lies in `folded`.
     spans: Vec<Range<usize>>,
     is_piece: Vec<bool>,
@@ -40,35 +42,49 @@ pub(super) struct View<'e> {
 
 impl<'e> View<'e> {
     pub(super) fn new(event: &'e Event<'e>, names: &FieldNames) -> Self {
+        let count = event.fields.len();
         let mut view = Self {
             event,
-            names: Vec::with_capacity(event.fields.len()),
-            folded: String::with_capacity(event.fields.len() * 64),
-            spans: Vec::with_capacity(event.fields.len()),
-            is_piece: Vec::with_capacity(event.fields.len()),
+            names: Vec::with_capacity(count),
+            folded: String::with_capacity(count * 32),
+            whole_end: 0,
+            spans: Vec::with_capacity(count),
+            is_piece: Vec::with_capacity(count),
         };
-        let first = event.fields.first().and_then(|field| memory(&field.value));
-        for field in &event.fields {
+        let first = event.fields.first().and_then(|field| borrowed(&field.value));
+        for (index, field) in event.fields.iter().enumerate() {
             view.names.push(names.0.get(field.name.as_ref()).copied().unwrap_or(UNASKED));
-            let start = view.folded.len();
-            match &field.value {
-                Value::Text(text) => fold_into(&mut view.folded, text),
-                Value::Number(number) => {
-                    write!(view.folded, "{number}").expect("a String takes whatever is written");
+            let place = first.zip(borrowed(&field.value)).filter(|_| index > 0);
+            let place = place.and_then(|(first, piece)| place_in(first, piece));
+            view.is_piece.push(place.is_some());
+            let span = place.unwrap_or_else(|| view.push_folded(&field.value));
+            view.spans.push(span);
+        }
+        view.whole_end = view.folded.len();
+        // In ASCII, folding has moved nothing, and a piece lies folded where it was cut from.
+        if !first.is_some_and(str::is_ascii) {
+            for (index, field) in event.fields.iter().enumerate() {
+                if view.is_piece[index] {
+                    view.spans[index] = view.push_folded(&field.value);
                 }
-                Value::Bool(value) => view.folded.push_str(if *value { "true" } else { "false" }),
-                Value::Null => {}
             }
-            view.spans.push(start..view.folded.len());
-            let is_piece = match (&first, memory(&field.value)) {
-                (Some(first), Some(piece)) if view.spans.len() > 1 => {
-                    first.start <= piece.start && piece.end <= first.end
-                }
-                _ => false,
-            };
-            view.is_piece.push(is_piece);
         }
         view
+    }
+
+    /// Folds a value's text behind what is there and returns where.
+    fn push_folded(&mut self, value: &Value<'_>) -> Range<usize> {
+        if !self.folded.is_empty() {
+            self.folded.push('\n');
+        }
+        let start = self.folded.len();
+        match value {
+            Value::Text(text) => fold_into(&mut self.folded, text),
+            Value::Number(number) => write_number(&mut self.folded, *number),
+            Value::Bool(value) => self.folded.push_str(if *value { "true" } else { "false" }),
+            Value::Null => {}
+        }
+        start..self.folded.len()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -82,10 +98,6 @@ impl<'e> View<'e> {
 
     pub(super) fn name(&self, index: usize) -> Option<FieldId> {
         self.names.get(index).copied().filter(|name| *name != UNASKED)
-    }
-
-    pub(super) fn is_piece(&self, index: usize) -> bool {
-        self.is_piece[index]
     }
 
     pub(super) fn value(&self, index: usize) -> &'e Value<'e> {
@@ -117,6 +129,11 @@ impl<'e> View<'e> {
         byte_of(chars_before(folded.start))..byte_of(chars_before(folded.end))
     }
 
+    /// Returns the texts in which keywords are looked for, one behind the other. What is found may span two of them.
+    pub(super) fn whole(&self) -> &str {
+        self.folded.get(..self.whole_end).expect("a border between texts")
+    }
+
     /// Returns the indices of the values in which keywords are looked for: all but those that are a piece of the
     /// first text's own memory, because what occurs in them occurs there too.
     pub(super) fn whole_values(&self) -> impl Iterator<Item = usize> + '_ {
@@ -124,12 +141,33 @@ impl<'e> View<'e> {
     }
 }
 
-/// Returns the memory of a text that is borrowed.
-fn memory<'e>(value: &'e Value<'e>) -> Option<Range<*const u8>> {
+fn borrowed<'e>(value: &Value<'e>) -> Option<&'e str> {
     match value {
-        Value::Text(Cow::Borrowed(text)) => Some(text.as_bytes().as_ptr_range()),
+        Value::Text(Cow::Borrowed(text)) => Some(text),
         _ => None,
     }
+}
+
+/// Returns where a text's own memory holds the other one.
+fn place_in(text: &str, piece: &str) -> Option<Range<usize>> {
+    let start = piece.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    (start + piece.len() <= text.len()).then(|| start..start + piece.len())
+}
+
+/// Writes a number as `Display` does; whole ones, which are nearly all, by a shorter way.
+fn write_number(text: &mut String, number: f64) {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it has no fraction and fits 2^53"
+    )]
+    let written = if (1.0..EXACT).contains(&number) && number.fract() == 0.0 {
+        write!(text, "{}", number as u64)
+    } else {
+        write!(text, "{number}")
+    };
+    written.expect("a String takes whatever is written");
 }
 
 /// Returns the text with every character in folded case.
@@ -159,5 +197,46 @@ pub(super) fn fold_char(character: char) -> char {
     match (lower.next(), lower.next()) {
         (Some(single), None) => single,
         _ => character,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::Origin;
+
+    proptest! {
+        #[test]
+        fn a_number_is_written_as_rust_displays_it(number in any::<f64>(), whole in any::<i64>()) {
+            #[expect(clippy::cast_precision_loss, reason = "any float will do")]
+            for number in [number, number.trunc(), whole as f64, (whole % 70_000) as f64, -0.0] {
+                let mut text = String::new();
+                write_number(&mut text, number);
+                prop_assert_eq!(text, number.to_string());
+            }
+        }
+
+        #[test]
+        fn every_value_is_folded_and_what_is_whole_is_looked_through(
+            message in "[a-zA-ZäÄßſİK ]{1,20}", other in "[A-Zİ]{1,9}", cut in (0..20_usize, 0..20_usize),
+        ) {
+            let mut ends = [cut.0, cut.1].map(|at| message.floor_char_boundary(at));
+            ends.sort_unstable();
+            let piece = message.get(ends[0]..ends[1]).unwrap();
+            let mut event = Event::default();
+            for (name, text) in [("message", message.as_str()), ("piece", piece), ("other", other.as_str())] {
+                event.push(name, Value::Text(Cow::Borrowed(text)), Origin::Message);
+            }
+            let view = View::new(&event, &FieldNames::default());
+            for index in 0..view.len() {
+                prop_assert_eq!(view.folded(index), fold(view.written(index)));
+            }
+            for index in view.whole_values() {
+                prop_assert!(view.whole().contains(view.folded(index)));
+            }
+            prop_assert!(view.whole_values().eq([0, 2]));
+        }
     }
 }

@@ -232,7 +232,7 @@ async fn analyze(
     if is_replay {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
-    let analyzed = Analyzed { log_id: log_id.to_string(), analysis: (&analysis).into() };
+    let analyzed = Analyzed { log_id: log_id.to_string(), analysis: (&*analysis).into() };
     Ok((headers, json(&analyzed)))
 }
 
@@ -286,7 +286,7 @@ impl<'a> LogShape<'a> {
             received_at: log.received_at.to_string(),
             status: if log.resolved_at.is_some() { "resolved" } else { "active" },
             resolved_at: log.resolved_at.map(|moment| moment.to_string()),
-            analysis: (&log.analysis).into(),
+            analysis: (&*log.analysis).into(),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Logs: recorded once, listed newest first, resolved but never changed.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write, sync::Arc};
 
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
 use sentinelflow_domain::{
@@ -28,23 +28,22 @@ pub(super) struct LogRow {
     entry: LogEntry,
     score: Score,
     category: &'static str,
-    summary: String,
+    summary: Cow<'static, str>,
     analysis: String,
 }
 
 impl LogRow {
     pub(super) fn new(tenant: i64, log: NewLog) -> (Self, Option<IdempotencyKey>) {
-        let NewLog { tenant: _, entry, mut analysis, received_at, idempotency_key } = log;
-        let summary = std::mem::take(&mut analysis.summary).into_owned();
+        let NewLog { tenant: _, entry, analysis, received_at, idempotency_key } = log;
         let mut text = Vec::with_capacity(1024);
-        serde_json::to_writer(&mut text, &analysis).expect("an analysis is plain data");
+        serde_json::to_writer(&mut text, &*analysis).expect("an analysis is plain data");
         let row = Self {
             tenant,
             received_at,
             entry,
             score: analysis.score,
             category: analysis.category.as_str(),
-            summary,
+            summary: analysis.summary.clone(),
             analysis: String::from_utf8(text).expect("JSON is text"),
         };
         (row, idempotency_key)
@@ -305,7 +304,7 @@ fn record(origin: Origin, row: &Row<'_>) -> rusqlite::Result<LogRecord> {
     Ok(LogRecord {
         id: origin.id(row.get(0)?),
         entry,
-        analysis,
+        analysis: Arc::new(analysis),
         received_at: Timestamp::from_millis(row.get(1)?),
         resolved_at: moment(2)?,
     })

@@ -76,7 +76,7 @@ pub(crate) fn log(tenant: TenantId, message: &str, score: u8) -> NewLog {
     NewLog {
         tenant,
         entry: entry(message),
-        analysis: analysis(score),
+        analysis: Arc::new(analysis(score)),
         received_at: at(0),
         idempotency_key: None,
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    sync::Arc,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -172,8 +173,9 @@ fn samples() -> impl Strategy<Value = Vec<Sample>> {
     let sample = sample.prop_map(|(source, message, summary, score, category, ms, is_resolved)| {
         let mut log = log(ObjectId::from_parts(0, [0; 5], 0), message, score);
         log.entry.source = Source::try_from(source.to_owned()).unwrap();
-        log.analysis.summary = summary.into();
-        log.analysis.category = category;
+        let analysis = Arc::make_mut(&mut log.analysis);
+        analysis.summary = summary.into();
+        analysis.category = category;
         log.received_at = at(ms);
         Sample { log, is_resolved }
     });
@@ -256,8 +258,9 @@ pub(crate) async fn odd_texts_come_back_as_they_went(store: AnyStore) {
         log.entry.source = Source::try_from("\0\u{202e}".to_owned()).unwrap();
         log.entry.event_id = i64::MIN;
         log.entry.timestamp = None;
-        log.analysis.summary = format!("summary of {message}").into();
-        message.clone_into(&mut log.analysis.detections[0].evidence[0].excerpt);
+        let analysis = Arc::make_mut(&mut log.analysis);
+        analysis.summary = format!("summary of {message}").into();
+        message.clone_into(&mut analysis.detections[0].evidence[0].excerpt);
         let NewLog { entry, analysis, received_at, .. } = log.clone();
         let id = record(&store, log).await;
         let stored = LogRecord { id, entry, analysis, received_at, resolved_at: None };
