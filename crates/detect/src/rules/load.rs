@@ -11,6 +11,7 @@ use super::{
     compile::{Refusal, Trust, compile},
     condition::Condition,
     correlation::{self, Correlation, Over, References},
+    placeholders::Placeholders,
     source::RuleSource,
     view::FieldNames,
 };
@@ -25,6 +26,7 @@ pub(super) struct Loaded {
     pub(super) correlations: Vec<Correlation>,
     pub(super) errors: Vec<RuleFileError>,
     references: References,
+    placeholders: Placeholders,
     trust: Trust,
     /// What speaks of other rules, until all are known.
     pending_correlations: Vec<Pending<CorrelationRule>>,
@@ -68,6 +70,15 @@ const DEFAULT_ADVICE: &str =
     "Find out whether this activity was expected. If not, isolate the host or account and keep its logs.";
 
 impl Loaded {
+    /// Adds what a file says that placeholders stand for; returns whether it could be used.
+    pub(super) fn add_placeholders(&mut self, file: &str, yaml: &str) -> bool {
+        let added = self.placeholders.add_file(yaml);
+        let report = |Refusal { what, near }| {
+            self.report(file, yaml, what, Some(near.as_str()).filter(|near| !near.is_empty()));
+        };
+        added.map_err(report).is_ok()
+    }
+
     /// Adds the rules of a file; returns whether any could be used.
     pub(super) fn add_file(&mut self, trust: Trust, file: &str, yaml: &str) -> bool {
         self.trust = trust;
@@ -181,7 +192,7 @@ impl Loaded {
 
     /// Adds a filter's condition to the rules that it names.
     fn add_filter(&mut self, stated: &FilterRule) -> Result<(), Refusal> {
-        let condition = compile(&stated.detection, &mut self.names, self.trust)?;
+        let condition = compile(&stated.detection, &mut self.names, &self.placeholders, self.trust)?;
         let source = stated.logsource.as_ref().map(RuleSource::from);
         let numbers: Vec<usize> = match &stated.rules {
             FilterRuleTarget::Any => (0..self.rules.len()).collect(),
@@ -237,7 +248,7 @@ impl Loaded {
             version: stated.sigma_version,
             extension: extension(stated.custom_attributes.get("sentinelflow"))?,
         })?;
-        let condition = compile(&stated.detection, &mut self.names, self.trust)?;
+        let condition = compile(&stated.detection, &mut self.names, &self.placeholders, self.trust)?;
         self.refer(&rule.id, stated.name.as_deref(), Over::Rule(self.rules.len()))?;
         self.conditions.push(condition);
         self.sources.push(RuleSource::from(&stated.logsource));
