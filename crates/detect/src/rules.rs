@@ -47,8 +47,9 @@ use self::{
 };
 use crate::event::Event;
 
-pub use self::load::Examples;
+pub use self::{bounds::FILE_MAX_BYTES, load::Examples};
 
+mod bounds;
 mod compile;
 mod condition;
 pub(crate) mod correlation;

@@ -8,6 +8,7 @@ use rsigma_parser::{
 };
 
 use super::{
+    bounds::Allowance,
     condition::{Comparison, Condition, Likeness, Share, Test},
     encode::encoded_forms,
     expression::{Expression, Flags},
@@ -40,12 +41,13 @@ pub(super) fn compile(
     detections: &Detections,
     names: &mut FieldNames,
     placeholders: &Placeholders,
+    allowance: &mut Allowance,
     trust: Trust,
 ) -> Result<Condition, Refusal> {
     if detections.timeframe.is_some() {
         return refuse("timeframe", "a timeframe needs a correlation rule");
     }
-    let mut compiler = Compiler { detections, names, placeholders, trust };
+    let mut compiler = Compiler { detections, names, placeholders, allowance, trust };
     let conditions = detections.conditions.iter().zip(&detections.condition_strings);
     let compiled: Result<Vec<_>, _> =
         conditions.map(|(condition, written)| compiler.expression(condition, written)).collect();
@@ -56,6 +58,7 @@ struct Compiler<'a> {
     detections: &'a Detections,
     names: &'a mut FieldNames,
     placeholders: &'a Placeholders,
+    allowance: &'a mut Allowance,
     trust: Trust,
 }
 
@@ -111,6 +114,7 @@ impl Compiler<'_> {
                 Ok(both(parts?))
             }
             Detection::Keywords(values) => {
+                self.allowance.ask(values.len(), name)?;
                 let how = How { likeness: Likeness::Contains, trust: self.trust, ..How::default() };
                 let tests: Result<Vec<_>, _> = values.iter().map(|value| how.tests(value, name)).collect();
                 Ok(either(tests?.into_iter().flatten().map(Condition::Anywhere).collect()))
@@ -132,6 +136,7 @@ impl Compiler<'_> {
         } else {
             Cow::Borrowed(&item.values)
         };
+        self.allow(&values, &how, near)?;
         let Some(name) = &item.field.name else {
             if !matches!(how.kind, Kind::Text | Kind::Regex) || how.differs || how.part.is_some() {
                 return refuse(near, "keywords are texts or regular expressions");
@@ -151,6 +156,16 @@ impl Compiler<'_> {
         let parts: Result<Vec<_>, _> =
             values.iter().map(|value| self.field_value(field, value, &how, near)).collect();
         Ok(how.link(parts?))
+    }
+
+    fn allow(&mut self, values: &[SigmaValue], how: &How, near: &str) -> Result<(), Refusal> {
+        self.allowance.ask(values.len(), near)?;
+        if how.kind == Kind::Regex && self.trust == Trust::Foreign {
+            for value in values {
+                self.allowance.build(Expression::steps(&value.to_string()).unwrap_or(0), near)?;
+            }
+        }
+        Ok(())
     }
 
     fn field(&mut self, name: &str) -> Result<FieldId, Refusal> {
@@ -194,6 +209,7 @@ impl Compiler<'_> {
         if how.differs || how.expands || matches!(how.kind, Kind::Exists | Kind::OtherField) {
             return refuse(field, "members of an array take no 'neq', 'expand', 'exists' or 'fieldref'");
         }
+        self.allow(&item.values, &how, field)?;
         let tests: Result<Vec<_>, _> = item.values.iter().map(|value| how.tests(value, field)).collect();
         let tests = if how.all { tests? } else { vec![tests?.concat()] };
         Ok(Condition::Members { field: self.field(&name)?, share, tests })

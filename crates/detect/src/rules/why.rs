@@ -5,6 +5,7 @@ use sentinelflow_domain::log_entry::LogEntry;
 
 use super::{
     BUILT_IN,
+    bounds::{self, Allowance},
     compile::{Trust, compile},
     condition::Evidence,
     placeholders::{self, Placeholders},
@@ -56,7 +57,9 @@ pub fn why(
     }
     let built_in = BUILT_IN.iter().map(|(_, yaml)| (*yaml).to_owned());
     for yaml in built_in.chain(files.into_iter().map(|(_, yaml)| yaml)) {
-        let Ok(collection) = parse_sigma_yaml(&yaml) else { continue };
+        let Some(Ok(collection)) = bounds::check(&yaml).is_ok().then(|| parse_sigma_yaml(&yaml)) else {
+            continue;
+        };
         let is_wanted = |id: &Option<String>, name: &Option<String>, title: &str| {
             [id.as_deref(), name.as_deref(), Some(title)].contains(&Some(wanted))
         };
@@ -108,7 +111,7 @@ fn holds(
     placeholders: &Placeholders,
 ) -> Result<(bool, Vec<(String, String)>), String> {
     let mut names = FieldNames::default();
-    let condition = compile(detections, &mut names, placeholders, Trust::Foreign)
+    let condition = compile(detections, &mut names, placeholders, &mut Allowance::default(), Trust::Foreign)
         .map_err(|refusal| format!("the rule can't be used: {}", refusal.what))?;
     let mut evidence = Vec::new();
     let view = View::new(event, &names);

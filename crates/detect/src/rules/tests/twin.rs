@@ -8,7 +8,10 @@ use std::{
     sync::LazyLock,
 };
 
-use regex::{Regex, RegexBuilder};
+use regex::{
+    Regex,
+    bytes::{Regex as BytesRegex, RegexBuilder},
+};
 use yaml_serde::Value as Yaml;
 
 use super::generate::TRAPS;
@@ -198,7 +201,7 @@ fn fits(found: &Value<'_>, wanted: &Yaml, modifiers: &[&str]) -> bool {
         return text.trim().parse::<f64>().is_ok_and(|number| number.is_finite() && compared(number));
     }
     if has("re") {
-        return expression(&written(wanted), modifiers).is_match(&text);
+        return expression(&written(wanted), modifiers).is_match(text.as_bytes());
     }
     if has("cidr") {
         return text.trim().parse().is_ok_and(|address| is_inside(address, &written(wanted)));
@@ -387,19 +390,15 @@ fn base64_within(bytes: &[u8], offset: usize) -> Vec<u8> {
     digits(all.get(first..end).unwrap_or_default())
 }
 
-/// Building an expression takes longer than anything else here.
-fn expression(pattern: &str, modifiers: &[&str]) -> Regex {
-    thread_local!(static BUILT: RefCell<HashMap<String, Regex>> = RefCell::default());
+/// Building an expression takes longer than anything else here. Those in plain ASCII work on bytes.
+fn expression(pattern: &str, modifiers: &[&str]) -> BytesRegex {
+    thread_local!(static BUILT: RefCell<HashMap<String, BytesRegex>> = RefCell::default());
     let has = |modifier: &str| modifiers.contains(&modifier);
     let key = format!("{}{}{}{pattern}", has("i"), has("m"), has("s"));
     let build = || {
         let mut builder = RegexBuilder::new(pattern);
-        builder
-            .case_insensitive(has("i"))
-            .multi_line(has("m"))
-            .dot_matches_new_line(has("s"))
-            .build()
-            .unwrap()
+        builder.unicode(!pattern.is_ascii()).case_insensitive(has("i")).multi_line(has("m"));
+        builder.dot_matches_new_line(has("s")).build().unwrap()
     };
     BUILT.with_borrow_mut(|built| built.entry(key).or_insert_with(build).clone())
 }
@@ -481,7 +480,7 @@ fn year_of(mut days: f64) -> (f64, f64) {
 /// Reads `2026-02-03T04:05:06`, with `Z`, `+02:00` or nothing after it.
 fn seconds_told(text: &str) -> Option<f64> {
     static TIME: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:Z|([+-]\d\d):(\d\d))?$").unwrap()
+        Regex::new(r"^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:Z|([+-])(\d\d):(\d\d))?$").unwrap()
     });
     let parts = TIME.captures(text)?;
     let number = |at: usize| parts.get(at).map_or(0.0, |part| part.as_str().parse::<f64>().unwrap());
@@ -494,6 +493,7 @@ fn seconds_told(text: &str) -> Option<f64> {
             .sum::<f64>()
         + number(3)
         - 1.0;
-    let offset = number(7) * 3_600.0 + number(8) * 60.0;
+    let sign = if parts.get(7).is_some_and(|sign| sign.as_str() == "-") { -1.0 } else { 1.0 };
+    let offset = sign * (number(8) * 3_600.0 + number(9) * 60.0);
     Some(days * 86_400.0 + number(4) * 3_600.0 + number(5) * 60.0 + number(6) - offset)
 }
