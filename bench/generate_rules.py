@@ -103,7 +103,7 @@ class Maker:
         if dice < 0.08:
             return f"{field}|contains|windash", [f" -{self.word(1, 2)}" for _ in values]
         if dice < 0.10:
-            return f"{field}|base64offset|contains", values[:3]
+            return f"{field}|base64offset|contains", [self.word(2, 4) for _ in values[:3]]
         if dice < 0.22:
             return f"{field}|contains|all", values[:4]
         return f"{field}|{self.random.choice(['contains', 'contains', 'contains', 'endswith', 'startswith'])}", values

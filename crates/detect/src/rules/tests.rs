@@ -218,6 +218,9 @@ fn networks_hold_addresses_of_both_families() {
 fn case_is_folded_unless_the_rule_says_cased() {
     check("f|contains: 'Straße'", &texts(&["xSTRAßEx"]), &[]);
     check("f: 'ÄÖÜ'", &texts(&["äöü"]), &texts(&["aou"]));
+    check("f: 'ΟΔΟΣ'", &texts(&["οδος", "οδοσ"]), &texts(&["οδο"]));
+    check("f|contains: 'µ'", &texts(&["5 Μm", "5 μm"]), &texts(&["5 mm"]));
+    check("f: 'KIẞ'", &texts(&["\u{212a}iß", "kIß"]), &texts(&["kıß", "kiss"]));
     check("f|contains|cased: 'Abc'", &texts(&["xAbc"]), &texts(&["xabc", "ABC"]));
     check("f|re: 'ab+c'", &texts(&["xabbc"]), &texts(&["ABC"]));
     check("f|re|i: 'ab+c$'", &texts(&["ABC"]), &texts(&["abc "]));
