@@ -1,9 +1,10 @@
-//! How many events the engine judges in a second on one core: a day's mix, plain lines, attacks, and hostile giants.
+//! How many events the engine judges in a second on one core: a day's mix, plain lines, attacks, and hostile giants;
+//! and the day's mix once more with 3,000 made-up rules besides.
 
-use std::hint::black_box;
+use std::{fs, hint::black_box, path::Path, process::Command};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sentinelflow_detect::Engine;
+use sentinelflow_detect::{Engine, rules::RuleSet};
 use sentinelflow_domain::log_entry::{LogEntry, MESSAGE_MAX_BYTES, Message, Metadata, SeverityLevel, Source};
 
 /// What a small company's hosts, gateways and identity provider send on a day: source, level, message.
@@ -75,6 +76,29 @@ fn entry(source: &str, level: SeverityLevel, message: &str) -> LogEntry {
     }
 }
 
+/// Returns an engine that has so many made-up rules besides its own.
+fn with_more_rules(count: &str) -> Engine {
+    fn read(folder: &Path, files: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(folder).expect("the folder was just written") {
+            let path = entry.expect("the folder can be read").path();
+            if path.is_dir() {
+                read(&path, files);
+            } else {
+                files.push((path.display().to_string(), fs::read_to_string(&path).expect("rules are text")));
+            }
+        }
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("generated_rules");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/generate_rules.py");
+    let status = Command::new("python3").arg(script).arg(&folder).args(["--files", count]).status();
+    assert!(status.expect("python3 is there").success(), "the rules can't be written");
+    let mut files = Vec::new();
+    read(&folder, &mut files);
+    let (rules, errors) = RuleSet::built_in_and(files.into_iter());
+    assert!(errors.is_empty(), "{errors:?}");
+    Engine::new(rules)
+}
+
 fn judging(criterion: &mut Criterion) {
     let engine = Engine::built_in();
     let mix: Vec<LogEntry> =
@@ -89,6 +113,11 @@ fn judging(criterion: &mut Criterion) {
             bencher.iter(|| entries.iter().for_each(|entry| drop(black_box(engine.analyze(entry)))));
         });
     }
+    let engine_with_more = with_more_rules("3000");
+    group.throughput(Throughput::Elements(mix.len() as u64));
+    group.bench_function("a day's mix with 3,000 more rules", |bencher| {
+        bencher.iter(|| mix.iter().for_each(|entry| drop(black_box(engine_with_more.analyze(entry)))));
+    });
     group.throughput(Throughput::Elements(1));
     for part in ["'", "%25", "../", "select ", "a=&", "<a on", "$("] {
         let giant = entry("app", SeverityLevel::Info, &part.repeat(MESSAGE_MAX_BYTES / part.len()));

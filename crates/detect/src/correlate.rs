@@ -19,7 +19,7 @@ use crate::{
     event::{Event, Value},
     rules::{
         RuleSet,
-        correlation::{Correlation, Kind, Member, Over},
+        correlation::{Correlation, Kind, Measure, Over},
     },
 };
 
@@ -29,6 +29,8 @@ const SHARDS: usize = 256;
 const EVENTS_NAMED: usize = 16;
 /// So many events or values are kept even where fewer would tell whether a correlation holds: it can say how many.
 const COUNTED: usize = 64;
+/// A percentile is one of the latest so many values.
+const RANKED: usize = 256;
 
 /// The windows of all tenants.
 pub(crate) struct Correlator {
@@ -56,6 +58,8 @@ enum Window {
     Events(Vec<Seen>),
     /// The latest event of each value, by rising time.
     Values(Vec<(u64, Latest)>),
+    /// By rising time.
+    Amounts(Vec<Amount>),
     /// For each member the latest event.
     Members(Vec<Option<Latest>>),
     /// For each member the events that led up to it in order, of those the ones that began last.
@@ -67,6 +71,16 @@ enum Window {
 struct Latest {
     seen: Seen,
     before: Option<Seen>,
+}
+
+/// A number that an event tells, or the sum of those of several events that followed each other.
+#[derive(Debug, Clone, Copy)]
+struct Amount {
+    number: f64,
+    events: usize,
+    since_ms: i64,
+    /// The last of the events.
+    seen: Seen,
 }
 
 /// A correlation that holds with this event.
@@ -121,10 +135,10 @@ impl Correlator {
         while let Some(over) = waiting.pop() {
             for (number, position) in rules.correlations_over(over) {
                 let correlation = rules.correlation(*number);
-                let Some(group) = Group::of(event, &correlation.members[*position]) else { continue };
+                let Some(group) = Group::of(event, correlation, *position) else { continue };
                 let key = self.key(tenant, correlation, &group);
                 let found = self.with_window(key, correlation, |window| {
-                    window.add(correlation, *position, seen, self.value_hash(&group));
+                    window.add(correlation, *position, seen, self.counted(&group));
                     window.holding(correlation, seen)
                 });
                 if !trace.windows.contains(&key) {
@@ -182,8 +196,8 @@ impl Correlator {
         u128::from(high) << 64 | u128::from(low)
     }
 
-    fn value_hash(&self, group: &Group) -> u64 {
-        self.hashers[0].hash_one(&group.counted)
+    fn counted(&self, group: &Group) -> Counted {
+        Counted { value: self.hashers[0].hash_one(&group.counted), number: group.number }
     }
 }
 
@@ -192,12 +206,21 @@ struct Group {
     values: Vec<String>,
     fields: Vec<usize>,
     counted: String,
+    number: f64,
+}
+
+/// What is counted or measured of an event.
+struct Counted {
+    /// Stands for a value.
+    value: u64,
+    number: f64,
 }
 
 impl Group {
-    /// Returns the group of an event; `None` if it lacks a field by which events are grouped or counted.
-    fn of(event: &Event<'_>, member: &Member) -> Option<Self> {
-        let mut group = Self { values: Vec::new(), fields: Vec::new(), counted: String::new() };
+    /// Returns the group of an event; `None` if it lacks a field by which events are grouped, or what is counted.
+    fn of(event: &Event<'_>, of: &Correlation, position: usize) -> Option<Self> {
+        let member = &of.members[position];
+        let mut group = Self { values: Vec::new(), fields: Vec::new(), counted: String::new(), number: 0.0 };
         for name in &member.group_by {
             let (index, value) = value_of(event, name)?;
             group.fields.push(index);
@@ -205,6 +228,9 @@ impl Group {
         }
         if !member.field.is_empty() {
             group.counted = value_of(event, &member.field)?.1;
+        }
+        if matches!(of.kind, Kind::Values(..)) {
+            group.number = group.counted.trim().parse().ok().filter(|number: &f64| number.is_finite())?;
         }
         Some(group)
     }
@@ -226,6 +252,7 @@ impl Window {
         match of.kind {
             Kind::EventCount(_) => Self::Events(Vec::new()),
             Kind::ValueCount(_) => Self::Values(Vec::new()),
+            Kind::Values(..) => Self::Amounts(Vec::new()),
             Kind::Temporal => Self::Members(vec![None; of.members.len()]),
             Kind::TemporalOrdered => Self::Paths(vec![Vec::new(); of.members.len()]),
         }
@@ -234,14 +261,16 @@ impl Window {
     /// Says whether the window was made for a correlation like this one, which a reload may have changed.
     fn fits(&self, of: &Correlation) -> bool {
         match (self, &of.kind) {
-            (Self::Events(_), Kind::EventCount(_)) | (Self::Values(_), Kind::ValueCount(_)) => true,
+            (Self::Events(_), Kind::EventCount(_))
+            | (Self::Values(_), Kind::ValueCount(_))
+            | (Self::Amounts(_), Kind::Values(..)) => true,
             (Self::Members(members), Kind::Temporal) => members.len() == of.members.len(),
             (Self::Paths(paths), Kind::TemporalOrdered) => paths.len() == of.members.len(),
             _ => false,
         }
     }
 
-    fn add(&mut self, of: &Correlation, position: usize, seen: Seen, value: u64) {
+    fn add(&mut self, of: &Correlation, position: usize, seen: Seen, counted: Counted) {
         match self {
             Self::Events(events) => {
                 if events.iter().all(|event| event.sequence != seen.sequence) {
@@ -251,11 +280,24 @@ impl Window {
                 shorten(events, |event| event.at_ms, of);
             }
             Self::Values(values) => {
-                let known = values.iter().position(|(known, _)| *known == value);
+                let known = values.iter().position(|(known, _)| *known == counted.value);
                 let latest = Latest::after(known.map(|index| values.remove(index).1), seen);
                 let at = values.partition_point(|(_, other)| other.seen.at_ms <= latest.seen.at_ms);
-                values.insert(at, (value, latest));
+                values.insert(at, (counted.value, latest));
                 shorten(values, |(_, latest)| latest.seen.at_ms, of);
+            }
+            Self::Amounts(amounts) => {
+                if amounts.iter().all(|amount| amount.seen.sequence != seen.sequence) {
+                    let at = amounts.partition_point(|amount| amount.seen.at_ms <= seen.at_ms);
+                    let Counted { number, .. } = counted;
+                    amounts.insert(at, Amount { number, events: 1, since_ms: seen.at_ms, seen });
+                }
+                if let Kind::Values(Measure::Sum | Measure::Average, _) = of.kind
+                    && amounts.len() > COUNTED
+                {
+                    add_two_up(amounts);
+                }
+                shorten(amounts, |amount| amount.seen.at_ms, of);
             }
             Self::Members(members) => members[position] = Some(Latest::after(members[position], seen)),
             Self::Paths(paths) => {
@@ -282,7 +324,14 @@ impl Window {
     /// Returns how many are counted with this event and which came before it, if the correlation holds.
     fn holding(&self, of: &Correlation, now: Seen) -> Option<(usize, Vec<LogId>)> {
         let is_recent = |seen: &Seen| seen.at_ms > now.at_ms - of.timespan_ms && seen.at_ms <= now.at_ms;
+        let amounts: Vec<Amount> = match self {
+            Self::Amounts(amounts) => {
+                amounts.iter().filter(|amount| is_recent(&amount.seen)).copied().collect()
+            }
+            _ => Vec::new(),
+        };
         let counted: Vec<Seen> = match self {
+            Self::Amounts(_) => amounts.iter().map(|amount| amount.seen).collect(),
             Self::Events(events) => events.iter().copied().filter(is_recent).collect(),
             Self::Values(values) => values.iter().map(|(_, latest)| latest.seen).filter(is_recent).collect(),
             Self::Members(members) => {
@@ -296,8 +345,13 @@ impl Window {
                 path.iter().all(is_recent).then(|| path.clone())?
             }
         };
-        let holds = match of.kind {
+        let holds = match &of.kind {
             Kind::EventCount(bounds) | Kind::ValueCount(bounds) => bounds.hold(counted.len()),
+            Kind::Values(measure, limits) => {
+                let numbers: Vec<_> = amounts.iter().map(|amount| (amount.number, amount.events)).collect();
+                let within = |told| limits.iter().all(|(comparison, limit)| comparison.holds(told, *limit));
+                !numbers.is_empty() && within(measure.of(&numbers))
+            }
             Kind::Temporal | Kind::TemporalOrdered => true,
         };
         if !holds {
@@ -308,7 +362,8 @@ impl Window {
         let surplus = earlier.len().saturating_sub(EVENTS_NAMED);
         earlier.drain(..surplus);
         earlier.dedup();
-        Some((counted.len(), earlier))
+        let added_up: usize = amounts.iter().map(|amount| amount.events - 1).sum();
+        Some((counted.len() + added_up, earlier))
     }
 
     fn name(&mut self, sequence: u64, id: LogId) {
@@ -325,6 +380,7 @@ impl Window {
             Self::Values(values) => {
                 values.iter_mut().flat_map(|(_, latest)| latest.events()).for_each(change);
             }
+            Self::Amounts(amounts) => amounts.iter_mut().map(|amount| &mut amount.seen).for_each(change),
             Self::Members(members) => {
                 members.iter_mut().flatten().flat_map(Latest::events).for_each(change);
             }
@@ -335,6 +391,7 @@ impl Window {
     fn remove(&mut self, sequence: u64) {
         match self {
             Self::Events(events) => events.retain(|seen| seen.sequence != sequence),
+            Self::Amounts(amounts) => amounts.retain(|amount| amount.seen.sequence != sequence),
             Self::Values(values) => {
                 let without = |(value, latest): (u64, Latest)| Some((value, latest.without(sequence)?));
                 *values = values.drain(..).filter_map(without).collect();
@@ -385,9 +442,23 @@ fn shorten<T>(by_time: &mut Vec<T>, at_ms: impl Fn(&T) -> i64, of: &Correlation)
     let expired = by_time.partition_point(|one| at_ms(one) <= newest.saturating_sub(of.timespan_ms));
     let kept = match of.kind {
         Kind::EventCount(bounds) | Kind::ValueCount(bounds) => bounds.kept().max(COUNTED),
-        Kind::Temporal | Kind::TemporalOrdered => COUNTED,
+        Kind::Values(Measure::Percentile(_), _) => RANKED,
+        Kind::Values(..) | Kind::Temporal | Kind::TemporalOrdered => COUNTED,
     };
     by_time.drain(..expired.max(by_time.len().saturating_sub(kept)));
+}
+
+/// Adds up the two neighbours that lie closest in time. The latest ones are left alone: they may be taken back.
+fn add_two_up(amounts: &mut Vec<Amount>) {
+    let older = amounts.len().saturating_sub(EVENTS_NAMED);
+    let span = |at: &usize| amounts[*at].seen.at_ms - amounts[at - 1].since_ms;
+    if let Some(at) = (1..older).min_by_key(span) {
+        let before = amounts.remove(at - 1);
+        let both = &mut amounts[at - 1];
+        both.number += before.number;
+        both.events += before.events;
+        both.since_ms = before.since_ms;
+    }
 }
 
 #[cfg(test)]

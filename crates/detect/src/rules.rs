@@ -17,6 +17,13 @@
 //! of, and what they tell is the same wherever it is told: a rule that reads text or fields of any origin says
 //! `category: any`, and sees every event.
 //!
+//! Parts of a time (`hour`, `week` and so on) are those of UTC.
+//!
+//! # Placeholders
+//!
+//! A file called `placeholders.yml` holds no rules but what `%name%` stands for where a rule says `expand`:
+//! `placeholders: {admins: [root, adm*]}`. Several such files are taken together.
+//!
 //! # Our member of a rule file
 //!
 //! `sentinelflow:` holds `category`, `summary` and `advice` (in both, `{field}` stands for the event's value and `{{`
@@ -40,17 +47,21 @@ use self::{
 };
 use crate::event::Event;
 
-pub use self::load::Examples;
+pub use self::{bounds::FILE_MAX_BYTES, load::Examples};
 
+mod bounds;
 mod compile;
 mod condition;
 pub(crate) mod correlation;
+mod encode;
 mod expression;
 mod glob;
 mod index;
 mod load;
 mod needle;
+mod placeholders;
 mod source;
+mod time_part;
 mod view;
 pub mod why;
 
@@ -134,10 +145,20 @@ impl RuleSet {
 
     fn load_all(files: impl Iterator<Item = (Trust, String, String)>) -> (Self, Vec<RuleFileError>) {
         let mut loaded = Loaded::default();
-        let mut used: Vec<(String, String)> = files
-            .filter(|(trust, file, yaml)| loaded.add_file(*trust, file, yaml))
-            .map(|(_, file, yaml)| (file, yaml))
-            .collect();
+        // Rules name placeholders, so these come first.
+        let (placeholders, rules): (Vec<_>, Vec<_>) =
+            files.partition(|(_, file, _)| placeholders::are_in(file));
+        let mut used = Vec::new();
+        for (_, file, yaml) in placeholders {
+            if loaded.add_placeholders(&file, &yaml) {
+                used.push((file, yaml));
+            }
+        }
+        for (trust, file, yaml) in rules {
+            if loaded.add_file(trust, &file, &yaml) {
+                used.push((file, yaml));
+            }
+        }
         used.sort();
         loaded.finish();
         let Loaded { rules, conditions, sources, names, correlations, errors, .. } = loaded;

@@ -9,6 +9,18 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
+/// A moment's place in the calendar, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Date {
+    pub year: i16,
+    pub month: i8,
+    /// By ISO 8601: the first week of a year is the one with its first Thursday.
+    pub week: i8,
+    pub day: i8,
+    pub hour: i8,
+    pub minute: i8,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a time is RFC 3339 with an offset (2026-01-31T08:00:00Z), or seconds or milliseconds since 1970")]
 pub struct InvalidTimestamp;
@@ -40,6 +52,19 @@ impl Timestamp {
     /// Returns milliseconds since 1970.
     pub fn as_millis(self) -> i64 {
         self.0
+    }
+
+    pub fn date(self) -> Date {
+        let moment = jiff::Timestamp::from_millisecond(self.0).expect("the range was checked");
+        let moment = jiff::tz::Offset::UTC.to_datetime(moment);
+        Date {
+            year: moment.year(),
+            month: moment.month(),
+            week: moment.date().iso_week_date().week(),
+            day: moment.day(),
+            hour: moment.hour(),
+            minute: moment.minute(),
+        }
     }
 
     /// Returns whole minutes since 1970, rounded down.
@@ -101,6 +126,21 @@ mod tests {
         }
         for number in [f64::NAN, f64::INFINITY, 1e300, -1e11] {
             assert_eq!(Timestamp::from_epoch(number), Err(InvalidTimestamp), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_moment_has_its_place_in_the_calendar() {
+        for (raw, year, month, week, day, hour, minute) in [
+            ("2024-01-25T23:59:30+01:00", 2024, 1, 4, 25, 22, 59),
+            ("2027-01-01T00:00:00Z", 2027, 1, 53, 1, 0, 0),
+            ("1969-12-31T23:59:59.999Z", 1969, 12, 1, 31, 23, 59),
+        ] {
+            let moment: Timestamp = raw.parse().unwrap();
+            assert_eq!(moment.date(), Date { year, month, week, day, hour, minute }, "{raw}");
+        }
+        for millis in [i64::MIN, i64::MAX] {
+            Timestamp::from_millis(millis).date();
         }
     }
 

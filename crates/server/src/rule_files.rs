@@ -6,10 +6,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use sentinelflow_detect::rules::{RuleFileError, RuleSet};
+use sentinelflow_detect::rules::{FILE_MAX_BYTES, RuleFileError, RuleSet};
 
-/// Larger files are no rules.
-const MOST_BYTES: u64 = 1024 * 1024;
 /// A checkout of the largest public collection has some 4,000.
 const MOST_FILES: usize = 50_000;
 
@@ -65,6 +63,9 @@ fn paths(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 fn text(path: &Path) -> anyhow::Result<String> {
     let bytes = fs::metadata(path).context("cannot be read")?.len();
-    anyhow::ensure!(bytes <= MOST_BYTES, "has {bytes} bytes; a rule file has at most {MOST_BYTES}");
+    anyhow::ensure!(
+        bytes <= FILE_MAX_BYTES as u64,
+        "has {bytes} bytes; a rule file has at most {FILE_MAX_BYTES}"
+    );
     String::from_utf8(fs::read(path).context("cannot be read")?).context("is not UTF-8")
 }

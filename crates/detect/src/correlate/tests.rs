@@ -129,6 +129,70 @@ fn values_are_counted_once_and_taken_back_with_their_last_event() {
     assert_eq!(send(&correlator, &rules, tenant(1), 1, &event("b", "x", "3"), 0)[0].count, 3);
 }
 
+fn measuring(kind: &str, condition: &str) -> RuleSet {
+    rules(&format!(
+        "type: {kind}\nrules: [a, b]\ngroup-by: [g]\ntimespan: 1m\ncondition:\n|field: v\n|{condition}"
+    ))
+}
+
+#[test]
+fn values_are_added_up_averaged_and_ranked() {
+    for (kind, condition, values, holding) in [
+        (
+            "value_sum",
+            "gte: 100",
+            vec!["60", "-", "thirty", "30", "10.5"],
+            vec![false, false, false, false, true],
+        ),
+        ("value_avg", "gt: 10", vec!["10", "11", "1"], vec![false, true, false]),
+        ("value_median", "lt: 5", vec!["9", "1", "2"], vec![false, false, true]),
+        (
+            "value_percentile",
+            "gte: 9\n|percentile: 75",
+            vec!["10", "1", "9", "2"],
+            vec![true, false, true, true],
+        ),
+        ("value_sum", "gt: 1\n|lt: 4", vec!["1", "1", "1", "1"], vec![false, true, true, false]),
+    ] {
+        let (rules, correlator) = (measuring(kind, condition), Correlator::new(1_000));
+        for (at, (value, holds)) in (0..).zip(values.iter().zip(&holding)) {
+            let completed = send(&correlator, &rules, tenant(1), at, &event("a", "x", value), 0);
+            assert_eq!(!completed.is_empty(), *holds, "{kind} {condition}: {value} of {values:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_added_up_keeps_little_and_forgets_what_is_old() {
+    let (rules, correlator) = (measuring("value_sum", "gte: 10000"), Correlator::new(1_000));
+    let one = event("a", "x", "1");
+    // 200 a second: within a minute 12,000, of which windows keep a few sums.
+    let mut counts = Vec::new();
+    for number in 0..40_000_i64 {
+        let at = Timestamp::from_millis(number * 5);
+        let (completed, trace) = correlator.observe(tenant(1), at, &one, std::iter::once(0), &rules);
+        correlator.stored(&trace, log_id(1));
+        counts.extend(completed.first().map(|completed| completed.count));
+    }
+    // What is added up goes at once when its last event is too old, so a little more than a minute is seen.
+    let most = counts.iter().max().copied().unwrap_or_default();
+    assert!(counts.len() > 30_000 - 2_000 && (11_999..=12_700).contains(&most), "{} {most}", counts.len());
+    for shard in &correlator.shards {
+        for window in shard.lock().unwrap().values() {
+            assert!(matches!(window, Window::Amounts(amounts) if amounts.len() <= COUNTED));
+        }
+    }
+    let (_, trace) = correlator.observe(
+        tenant(1),
+        Timestamp::from_millis(200_000),
+        &event("a", "x", "1e9"),
+        std::iter::once(0),
+        &rules,
+    );
+    correlator.forget(&trace);
+    assert_eq!(send(&correlator, &rules, tenant(1), 270, &one, 2), [], "what was taken back is in no sum");
+}
+
 #[test]
 fn order_matters_only_where_the_rule_says_so() {
     for (kind, backwards) in [("temporal", 1), ("temporal_ordered", 0)] {
@@ -201,9 +265,18 @@ fn what_cannot_be_counted_is_refused_with_its_line() {
             "values of one field",
         ),
         (
-            "type: value_avg\nrules: [a]\ngroup-by: [g]\ntimespan: 1m\ncondition:\n|gte: 5\n|field: v",
-            "'value_avg' are not supported",
+            "type: value_avg\nrules: [a]\ngroup-by: [g]\ntimespan: 1m\ncondition:\n|gte: 5",
+            "'value_avg' takes the values of one field",
         ),
+        (
+            "type: value_percentile\nrules: [a]\ngroup-by: [g]\ntimespan: 1m\ncondition:\n|gte: 5\n|field: v",
+            "which 'percentile'",
+        ),
+        (
+            "type: value_sum\nrules: [a]\ngroup-by: [g]\ntimespan: 1m\ncondition:\n|gte: -5\n|field: v",
+            "not negative",
+        ),
+        ("type: value_sum\nrules: [a]\ngroup-by: [g]\ntimespan: 1m\ncondition: a", "compared with a number"),
     ] {
         let indented: Vec<_> = correlation.lines().map(|line| format!("  {line}\n")).collect();
         let indented = indented.concat().replace("  |", "    ");
@@ -283,6 +356,52 @@ proptest! {
                     }
                 };
                 prop_assert_eq!(!completed.is_empty(), expected, "{} at {} of {:?}", kind, number, history);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn measures_are_those_of_the_whole_history(history in any_history(), limit in 0..12_u32, percentile in 0..=100_u32) {
+        for kind in ["value_sum", "value_avg", "value_median", "value_percentile"] {
+            let rules = measuring(kind, &format!("gte: {limit}\n|percentile: {percentile}"));
+            let correlator = Correlator::new(1_000);
+            let mut past: Vec<(i64, usize, usize, usize)> = Vec::new();
+            let mut now = 0;
+            for (number, (rule, group, value, after)) in history.iter().copied().enumerate() {
+                now += after;
+                past.push((now, rule, group, value));
+                let written = (value * 3).to_string();
+                let event = event(NAMES[rule], NAMES[group], &written);
+                let completed = send(&correlator, &rules, tenant(1), now, &event, number);
+                let mut recent: Vec<f64> = (past.iter())
+                    .filter(|(at, rule, of, _)| *at > now - 60 && *of == group && *rule < 2)
+                    .map(|(.., value)| f64::from(u32::try_from(*value * 3).unwrap()))
+                    .collect();
+                recent.sort_by(f64::total_cmp);
+                let sum: f64 = recent.iter().sum();
+                let count = f64::from(u32::try_from(recent.len()).unwrap());
+                // The smallest limit of which no more than the share lies below, drawn as a line through the ranks.
+                let rank = |share: f64| {
+                    let place = share * (count - 1.0);
+                    let on_line = |(at, value): (usize, &f64)| {
+                        let distance = (f64::from(u32::try_from(at).unwrap()) - place).abs();
+                        value * (1.0 - distance).max(0.0)
+                    };
+                    recent.iter().enumerate().map(on_line).sum::<f64>()
+                };
+                let told = match kind {
+                    "value_sum" => sum,
+                    "value_avg" => sum / count,
+                    "value_median" => rank(0.5),
+                    _ => rank(f64::from(percentile) / 100.0),
+                };
+                let is_close = (told - f64::from(limit)).abs() < 1e-9;
+                let expected = rule < 2 && told >= f64::from(limit);
+                prop_assert!(is_close || !completed.is_empty() == expected, "{} at {} of {:?}", kind, number, history);
             }
         }
     }

@@ -2,16 +2,19 @@
 
 use std::borrow::Cow;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rsigma_parser::{
-    ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SigmaString, SigmaValue,
-    SpecialChar, StringPart,
+    ArrayQuantifier, ConditionExpr, Detection, DetectionItem, Detections, Modifier, Quantifier, SigmaString,
+    SigmaValue, SpecialChar, StringPart,
 };
 
 use super::{
-    condition::{Comparison, Condition, Likeness, Test},
+    bounds::Allowance,
+    condition::{Comparison, Condition, Likeness, Share, Test},
+    encode::encoded_forms,
     expression::{Expression, Flags},
     glob::{DASHES, Glob, Piece},
+    placeholders::Placeholders,
+    time_part::TimePart,
     view::{FieldId, FieldNames, fold},
 };
 
@@ -22,7 +25,7 @@ pub(super) struct Refusal {
     pub(super) near: String,
 }
 
-fn refuse<T>(near: &str, what: impl Into<String>) -> Result<T, Refusal> {
+pub(super) fn refuse<T>(near: &str, what: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal { what: what.into(), near: near.to_owned() })
 }
 
@@ -37,12 +40,14 @@ pub(super) enum Trust {
 pub(super) fn compile(
     detections: &Detections,
     names: &mut FieldNames,
+    placeholders: &Placeholders,
+    allowance: &mut Allowance,
     trust: Trust,
 ) -> Result<Condition, Refusal> {
     if detections.timeframe.is_some() {
         return refuse("timeframe", "a timeframe needs a correlation rule");
     }
-    let mut compiler = Compiler { detections, names, trust };
+    let mut compiler = Compiler { detections, names, placeholders, allowance, trust };
     let conditions = detections.conditions.iter().zip(&detections.condition_strings);
     let compiled: Result<Vec<_>, _> =
         conditions.map(|(condition, written)| compiler.expression(condition, written)).collect();
@@ -52,6 +57,8 @@ pub(super) fn compile(
 struct Compiler<'a> {
     detections: &'a Detections,
     names: &'a mut FieldNames,
+    placeholders: &'a Placeholders,
+    allowance: &'a mut Allowance,
     trust: Trust,
 }
 
@@ -107,14 +114,12 @@ impl Compiler<'_> {
                 Ok(both(parts?))
             }
             Detection::Keywords(values) => {
+                self.allowance.ask(values.len(), name)?;
                 let how = How { likeness: Likeness::Contains, trust: self.trust, ..How::default() };
                 let tests: Result<Vec<_>, _> = values.iter().map(|value| how.tests(value, name)).collect();
                 Ok(either(tests?.into_iter().flatten().map(Condition::Anywhere).collect()))
             }
-            Detection::ArrayMatch { field, .. } => refuse(
-                field,
-                "quantifiers over arrays are not supported; a list's members are values of one field",
-            ),
+            Detection::ArrayMatch { field, quantifier, body } => self.members(field, *quantifier, body),
             Detection::Conditional { .. } => refuse(name, "a condition within a selection is not supported"),
         }
     }
@@ -126,26 +131,88 @@ impl Compiler<'_> {
         }
         let mut how = How::read(&item.field.modifiers, near)?;
         how.trust = self.trust;
+        let values = if how.expands {
+            Cow::Owned(self.placeholders.expand(&item.values, near, how.kind == Kind::Regex)?)
+        } else {
+            Cow::Borrowed(&item.values)
+        };
+        self.allow(&values, &how, near)?;
         let Some(name) = &item.field.name else {
-            if !matches!(how.kind, Kind::Text | Kind::Regex) || how.differs {
+            if !matches!(how.kind, Kind::Text | Kind::Regex) || how.differs || how.part.is_some() {
                 return refuse(near, "keywords are texts or regular expressions");
             }
             how.likeness = Likeness::Contains;
-            let values = item.values.iter();
+            let values = values.iter();
             let tests: Result<Vec<_>, _> = values.map(|value| how.tests(value, near)).collect();
             let parts =
                 tests?.into_iter().map(|tests| either(tests.into_iter().map(Condition::Anywhere).collect()));
             return Ok(how.link(parts.collect()));
         };
-        // Below version 3 the parser escapes brackets, which are then plain characters of the name.
-        let field = self.names.intern(&name.replace("\\[", "[").replace("\\]", "]"));
+        let field = self.field(name)?;
         if how.differs {
-            let tests: Result<Vec<_>, _> = item.values.iter().map(|value| how.tests(value, near)).collect();
+            let tests: Result<Vec<_>, _> = values.iter().map(|value| how.tests(value, near)).collect();
             return Ok(Condition::Differs(field, tests?.concat()));
         }
         let parts: Result<Vec<_>, _> =
-            item.values.iter().map(|value| self.field_value(field, value, &how, near)).collect();
+            values.iter().map(|value| self.field_value(field, value, &how, near)).collect();
         Ok(how.link(parts?))
+    }
+
+    fn allow(&mut self, values: &[SigmaValue], how: &How, near: &str) -> Result<(), Refusal> {
+        self.allowance.ask(values.len(), near)?;
+        if how.kind == Kind::Regex && self.trust == Trust::Foreign {
+            for value in values {
+                self.allowance.build(Expression::steps(&value.to_string()).unwrap_or(0), near)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn field(&mut self, name: &str) -> Result<FieldId, Refusal> {
+        // Below version 3 the parser escapes brackets, which are then plain characters of the name.
+        let plain = name.replace("\\[", "").replace("\\]", "");
+        if plain.contains('[') {
+            return refuse(name, "a place in an array is not supported; its members are values of one field");
+        }
+        Ok(self.names.intern(&name.replace("\\[", "[").replace("\\]", "]")))
+    }
+
+    /// A question to the members of an array. An event keeps them as values of one field, so members that are
+    /// objects are not told apart, and only what one of their own fields tells alone can be asked.
+    fn members(
+        &mut self,
+        field: &str,
+        quantifier: ArrayQuantifier,
+        body: &Detection,
+    ) -> Result<Condition, Refusal> {
+        let share = match quantifier {
+            ArrayQuantifier::Any => Share::Any,
+            ArrayQuantifier::All => Share::All,
+            ArrayQuantifier::AllOrEmpty => Share::AllOrEmpty,
+            ArrayQuantifier::None => Share::None,
+        };
+        let Detection::AllOf(items) = body else {
+            return refuse(field, "members of an array can be asked for one field only");
+        };
+        let [item] = items.as_slice() else {
+            return refuse(field, "members of an array can be asked for one field only");
+        };
+        let name = match (&item.field.name, share) {
+            (None, _) => field.to_owned(),
+            (Some(inner), Share::Any | Share::None) => format!("{field}.{inner}"),
+            (Some(_), _) => {
+                return refuse(field, "fields of an array's members can be asked 'any' or 'none'");
+            }
+        };
+        let mut how = How::read(&item.field.modifiers, field)?;
+        how.trust = self.trust;
+        if how.differs || how.expands || matches!(how.kind, Kind::Exists | Kind::OtherField) {
+            return refuse(field, "members of an array take no 'neq', 'expand', 'exists' or 'fieldref'");
+        }
+        self.allow(&item.values, &how, field)?;
+        let tests: Result<Vec<_>, _> = item.values.iter().map(|value| how.tests(value, field)).collect();
+        let tests = if how.all { tests? } else { vec![tests?.concat()] };
+        Ok(Condition::Members { field: self.field(&name)?, share, tests })
     }
 
     fn field_value(
@@ -193,6 +260,8 @@ struct How {
     cased: bool,
     differs: bool,
     windash: bool,
+    expands: bool,
+    part: Option<TimePart>,
     encodings: Vec<Modifier>,
     regex_flags: Vec<Modifier>,
     trust: Trust,
@@ -214,6 +283,7 @@ impl How {
         let mut how = Self::default();
         let mut kinds = 0;
         let mut likenesses = 0;
+        let mut parts = 0;
         for modifier in modifiers {
             let kind = match modifier {
                 Modifier::Re => Some(Kind::Regex),
@@ -233,15 +303,19 @@ impl How {
                 _ => None,
             };
             kinds += u32::from(kind.is_some());
+            let part = TimePart::named(*modifier);
             likenesses += u32::from(likeness.is_some());
+            parts += u32::from(part.is_some());
             how.kind = kind.unwrap_or(how.kind);
             how.likeness = likeness.unwrap_or(how.likeness);
+            how.part = part.or(how.part);
             match modifier {
-                _ if kind.is_some() || likeness.is_some() => {}
+                _ if kind.is_some() || likeness.is_some() || part.is_some() => {}
                 Modifier::All => how.all = true,
                 Modifier::Cased => how.cased = true,
                 Modifier::Neq => how.differs = true,
                 Modifier::WindAsh => how.windash = true,
+                Modifier::Expand => how.expands = true,
                 Modifier::Base64
                 | Modifier::Base64Offset
                 | Modifier::Wide
@@ -263,8 +337,11 @@ impl How {
         let differs_oddly = how.differs && how.kind == Kind::Exists;
         let flags_no_regex = !how.regex_flags.is_empty() && how.kind != Kind::Regex;
         let encodes_twice = how.windash && !how.encodings.is_empty();
+        let can_be_part = matches!(how.kind, Kind::Text | Kind::Compare(_)) && !shapes_text && !how.cased;
         let is_odd = kinds > 1
             || likenesses > 1
+            || parts > 1
+            || (parts == 1 && !can_be_part)
             || (shapes_text && !can_shape)
             || encodes_other_field
             || differs_oddly
@@ -274,7 +351,11 @@ impl How {
     }
 
     fn is_plain(&self) -> bool {
-        self.likeness == Likeness::Equal && !self.windash && self.encodings.is_empty() && !self.differs
+        self.likeness == Likeness::Equal
+            && !self.windash
+            && self.encodings.is_empty()
+            && !self.differs
+            && self.part.is_none()
     }
 
     fn link(&self, parts: Vec<Condition>) -> Condition {
@@ -284,6 +365,15 @@ impl How {
     /// Returns the tests of which one must find a value.
     fn tests(&self, value: &SigmaValue, near: &str) -> Result<Vec<Test>, Refusal> {
         match self.kind {
+            Kind::Text | Kind::Compare(_) if self.part.is_some() => {
+                let comparison = match self.kind {
+                    Kind::Compare(comparison) => comparison,
+                    _ => Comparison::Equal,
+                };
+                let part = self.part.into_iter();
+                let bound = number(value, near)?;
+                Ok(part.map(|part| Test::TimePart(part, comparison, bound)).collect())
+            }
             Kind::Text => self.text_tests(value, near),
             Kind::Regex => {
                 let pattern = value.to_string();
@@ -307,10 +397,7 @@ impl How {
                     Err(_) => refuse(near, format!("'{value}' is not a network")),
                 },
             },
-            Kind::Compare(comparison) => match value.to_string().trim().parse() {
-                Ok(bound) => Ok(vec![Test::Compare(comparison, bound)]),
-                Err(_) => refuse(near, format!("'{value}' is not a number")),
-            },
+            Kind::Compare(comparison) => Ok(vec![Test::Compare(comparison, number(value, near)?)]),
             Kind::Exists | Kind::OtherField => refuse(near, "this modifier needs a field"),
         }
     }
@@ -324,7 +411,9 @@ impl How {
                 return Ok(vec![Test::Number { number: as_float, text: number.to_string() }]);
             }
             SigmaValue::Float(number) if self.likeness == Likeness::Equal && self.encodings.is_empty() => {
-                return Ok(vec![Test::Number { number: *number, text: number.to_string() }]);
+                // Without its sign: what equals -0 is written as 0.
+                let number = number + 0.0;
+                return Ok(vec![Test::Number { number, text: number.to_string() }]);
             }
             SigmaValue::Integer(_) | SigmaValue::Float(_) | SigmaValue::Bool(_) => {
                 Cow::Owned(SigmaString::from_raw(&value.to_string()))
@@ -374,6 +463,13 @@ impl How {
     }
 }
 
+fn number(value: &SigmaValue, near: &str) -> Result<f64, Refusal> {
+    match value.to_string().trim().parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => refuse(near, format!("'{value}' is not a number")),
+    }
+}
+
 /// Takes every dash that opens an option for any dash: one that stands before a word's character, not within a word.
 fn split_at_dashes(plain: &str, pieces: &mut Vec<Piece>) {
     let is_word = |character: Option<char>| character.is_some_and(|c| c.is_alphanumeric() || c == '_');
@@ -396,46 +492,4 @@ fn split_at_dashes(plain: &str, pieces: &mut Vec<Piece>) {
     if !text.is_empty() {
         pieces.push(Piece::Text(text));
     }
-}
-
-/// Returns the forms that a text takes when its encodings are applied one after the other.
-fn encoded_forms(plain: &str, encodings: &[Modifier]) -> Result<Vec<String>, String> {
-    let mut forms = vec![plain.as_bytes().to_vec()];
-    for encoding in encodings {
-        let mut encoded = Vec::new();
-        for form in &forms {
-            match encoding {
-                Modifier::Base64 => encoded.push(STANDARD.encode(form).into_bytes()),
-                Modifier::Base64Offset => encoded.extend(base64_at_every_offset(form)),
-                _ => encoded.push(utf16(form, *encoding)?),
-            }
-        }
-        forms = encoded;
-    }
-    let texts = forms.into_iter().map(String::from_utf8);
-    texts.map(|text| text.map_err(|_| "this encoding of the text is no text".to_owned())).collect()
-}
-
-fn utf16(form: &[u8], encoding: Modifier) -> Result<Vec<u8>, String> {
-    let text = std::str::from_utf8(form).map_err(|_| "this text can't be encoded twice".to_owned())?;
-    let units = text.encode_utf16();
-    Ok(match encoding {
-        Modifier::Utf16be => units.flat_map(u16::to_be_bytes).collect(),
-        Modifier::Utf16 => [0xFF, 0xFE].into_iter().chain(units.flat_map(u16::to_le_bytes)).collect(),
-        _ => units.flat_map(u16::to_le_bytes).collect(),
-    })
-}
-
-/// Returns what of the text's Base64 does not depend on the neighbours, for each place in a group of three bytes.
-fn base64_at_every_offset(form: &[u8]) -> Vec<Vec<u8>> {
-    let at_offset = |offset: usize| {
-        let mut shifted = vec![b' '; offset];
-        shifted.extend_from_slice(form);
-        let encoded = STANDARD.encode(&shifted).into_bytes();
-        // The first characters mix in what stands before, the last what comes after.
-        let skipped = [0, 2, 3][offset];
-        let cut = [0, 3, 2][shifted.len() % 3];
-        encoded.get(skipped..encoded.len().saturating_sub(cut)).unwrap_or_default().to_vec()
-    };
-    (0..3).map(at_offset).collect()
 }

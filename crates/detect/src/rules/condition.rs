@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use super::{
     expression::Expression,
     glob::Glob,
+    time_part::TimePart,
     view::{FieldId, View},
 };
 use crate::event::Value;
@@ -26,6 +27,12 @@ pub(super) enum Condition {
     IsNull(FieldId),
     /// Holds if any value of the field has none of what the tests ask for.
     Differs(FieldId, Vec<Test>),
+    /// Asks the field's values one by one. A value fits if of each of the lists one test finds it.
+    Members {
+        field: FieldId,
+        share: Share,
+        tests: Vec<Vec<Test>>,
+    },
     /// Holds if any value of the one field relates so to any value of the other.
     SameAs {
         field: FieldId,
@@ -47,15 +54,27 @@ pub(super) enum Test {
         text: String,
     },
     Compare(Comparison, f64),
+    TimePart(TimePart, Comparison, f64),
     Network(IpNet),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Comparison {
+pub(crate) enum Comparison {
+    Equal,
+    Unequal,
     Less,
     LessOrEqual,
     Greater,
     GreaterOrEqual,
+}
+
+/// How many of a field's values must fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    Any,
+    All,
+    AllOrEmpty,
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -131,6 +150,20 @@ impl Condition {
                 let found = view.values_of(*field).find(differs);
                 found.map(|index| evidence.push((index, None))).is_some()
             }
+            Self::Members { field, share, tests } => {
+                let fits = |index: &usize| {
+                    tests.iter().all(|tests| tests.iter().any(|test| test.find(view, *index).is_some()))
+                };
+                let mut values = view.values_of(*field).peekable();
+                let first = values.peek().copied();
+                let (found, holds) = match share {
+                    Share::Any => (values.find(fits), true),
+                    Share::All => (first, values.all(|index| fits(&index))),
+                    Share::AllOrEmpty => return values.all(|index| fits(&index)),
+                    Share::None => return !values.any(|index| fits(&index)),
+                };
+                found.filter(|_| holds).map(|index| evidence.push((index, None))).is_some()
+            }
             Self::SameAs { field, other, how, cased } => {
                 let text = |index| if *cased { view.written(index) } else { view.folded(index) };
                 let is_null = |index: &usize| *view.value(*index) == Value::Null;
@@ -178,7 +211,12 @@ impl Test {
                     Value::Number(number) => *number,
                     _ => view.written(index).trim().parse().ok()?,
                 };
-                comparison.holds(number, *bound).then(|| 0..view.written(index).len())?
+                // A user called "Infinity" is no number.
+                let holds = number.is_finite() && comparison.holds(number, *bound);
+                holds.then(|| 0..view.written(index).len())?
+            }
+            Self::TimePart(part, comparison, bound) => {
+                comparison.holds(part.of(value)?, *bound).then(|| 0..view.written(index).len())?
             }
             Self::Network(network) => {
                 let address: IpAddr = view.written(index).trim().parse().ok()?;
@@ -191,8 +229,11 @@ impl Test {
 }
 
 impl Comparison {
-    fn holds(self, number: f64, bound: f64) -> bool {
+    #[expect(clippy::float_cmp, reason = "equal is what the rule asks for")]
+    pub(crate) fn holds(self, number: f64, bound: f64) -> bool {
         match self {
+            Self::Equal => number == bound,
+            Self::Unequal => number != bound,
             Self::Less => number < bound,
             Self::LessOrEqual => number <= bound,
             Self::Greater => number > bound,

@@ -7,7 +7,11 @@ use rsigma_parser::{
     ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType, FieldAlias, WindowMode,
 };
 
-use super::{Rule, compile::Refusal};
+use super::{
+    Rule,
+    compile::{Refusal, refuse},
+    condition::Comparison,
+};
 
 /// A correlation rule, ready to be counted.
 #[derive(Debug, Clone)]
@@ -20,16 +24,27 @@ pub(crate) struct Correlation {
     pub(crate) lets_members_speak: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
     /// So many events.
     EventCount(Bounds),
     /// Events with so many different values.
     ValueCount(Bounds),
+    /// Numbers of which a measure is within limits.
+    Values(Measure, Vec<(Comparison, f64)>),
     /// Every member, in any order.
     Temporal,
     /// Every member, in the order in which they are listed.
     TemporalOrdered,
+}
+
+/// What is told of many numbers by one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Measure {
+    Sum,
+    Average,
+    /// So many hundredths of the numbers are no larger. Between two numbers it lies on the line that joins them.
+    Percentile(f64),
 }
 
 /// How many are wanted, both ends included. `most` is `None` where more never hurt.
@@ -93,10 +108,6 @@ pub(super) fn compile(
     Ok(Correlation { rule, kind, members, timespan_ms, lets_members_speak: stated.generate })
 }
 
-fn refuse<T>(near: &str, what: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal { what: what.into(), near: near.to_owned() })
-}
-
 /// Returns the field that stands for an alias in the events of one rule.
 fn field_of(aliases: &[FieldAlias], field: &str, rule: &str) -> String {
     let alias = aliases.iter().find(|alias| alias.alias == field);
@@ -121,15 +132,89 @@ fn kind(stated: &CorrelationRule) -> Result<Kind, Refusal> {
                 _ => refuse("condition", "'value_count' counts the values of one field"),
             }
         }
+        (
+            CorrelationType::ValueSum
+            | CorrelationType::ValueAvg
+            | CorrelationType::ValueMedian
+            | CorrelationType::ValuePercentile,
+            CorrelationCondition::Threshold { predicates, field, percentile },
+        ) => match field.as_deref() {
+            Some([_]) => Ok(Kind::Values(measure(stated, *percentile)?, limits(predicates)?)),
+            _ => refuse(
+                "condition",
+                format!("'{}' takes the values of one field", stated.correlation_type.as_str()),
+            ),
+        },
         (CorrelationType::Temporal, condition) => every_member(stated, condition).map(|()| Kind::Temporal),
         (CorrelationType::TemporalOrdered, condition) => {
             every_member(stated, condition).map(|()| Kind::TemporalOrdered)
         }
-        (CorrelationType::EventCount | CorrelationType::ValueCount, CorrelationCondition::Extended(_)) => {
-            refuse("condition", "a count is compared with a number")
+        (_, CorrelationCondition::Extended(_)) => {
+            refuse("condition", "a count or a value is compared with a number")
         }
-        (other, _) => refuse("type", format!("correlations of type '{}' are not supported", other.as_str())),
     }
+}
+
+fn measure(stated: &CorrelationRule, percentile: Option<u64>) -> Result<Measure, Refusal> {
+    match (stated.correlation_type, percentile) {
+        (CorrelationType::ValueSum, _) => Ok(Measure::Sum),
+        (CorrelationType::ValueAvg, _) => Ok(Measure::Average),
+        (CorrelationType::ValueMedian, _) => Ok(Measure::Percentile(50.0)),
+        (_, Some(percentile)) if percentile <= 100 => {
+            Ok(Measure::Percentile(u8::try_from(percentile).map_or(100.0, f64::from)))
+        }
+        _ => refuse("condition", "'value_percentile' says which 'percentile', from 0 to 100"),
+    }
+}
+
+fn limits(predicates: &[(ConditionOperator, u64)]) -> Result<Vec<(Comparison, f64)>, Refusal> {
+    let limit = |(operator, number): &(ConditionOperator, u64)| {
+        // The parser wraps numbers below zero around.
+        let Ok(number) = i64::try_from(*number) else {
+            return refuse("condition", "a value is compared with a number that is not negative");
+        };
+        let comparison = match operator {
+            ConditionOperator::Lt => Comparison::Less,
+            ConditionOperator::Lte => Comparison::LessOrEqual,
+            ConditionOperator::Gt => Comparison::Greater,
+            ConditionOperator::Gte => Comparison::GreaterOrEqual,
+            ConditionOperator::Eq => Comparison::Equal,
+            ConditionOperator::Neq => Comparison::Unequal,
+        };
+        #[expect(clippy::cast_precision_loss, reason = "an event's numbers are as coarse")]
+        let number = number as f64;
+        Ok((comparison, number))
+    };
+    predicates.iter().map(limit).collect()
+}
+
+impl Measure {
+    /// Says what the numbers come to, each given with how many it was added up from; there is one at least.
+    pub(crate) fn of(self, numbers: &[(f64, usize)]) -> f64 {
+        let sum = || numbers.iter().map(|(number, _)| number).sum::<f64>();
+        match self {
+            Self::Sum => sum(),
+            Self::Average => sum() / as_float(numbers.iter().map(|(_, count)| count).sum()),
+            Self::Percentile(percentile) => {
+                let mut sorted: Vec<f64> = numbers.iter().map(|(number, _)| *number).collect();
+                sorted.sort_by(f64::total_cmp);
+                let place = percentile / 100.0 * as_float(sorted.len() - 1);
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a place in the list"
+                )]
+                let below = place.floor() as usize;
+                let above = (below + 1).min(sorted.len() - 1);
+                sorted[below] + (sorted[above] - sorted[below]) * place.fract()
+            }
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "windows hold few")]
+fn as_float(count: usize) -> f64 {
+    count as f64
 }
 
 /// A temporal correlation wants all of its rules; another number of them is another rule.

@@ -6,6 +6,10 @@ use std::{
 };
 
 use regex::bytes::{Regex, RegexBuilder};
+use regex_syntax::{
+    ParserBuilder,
+    hir::{Class, Hir, HirKind},
+};
 
 #[derive(Debug, Clone)]
 pub(super) struct Expression {
@@ -41,6 +45,13 @@ impl Expression {
         Ok(Self { built: Arc::new(OnceLock::from(built)), ..expression })
     }
 
+    /// Returns about how many states it takes to follow a text; `None` for a pattern that can't be read.
+    pub(super) fn steps(pattern: &str) -> Option<usize> {
+        let parse = |unicode| ParserBuilder::new().utf8(false).unicode(unicode).build().parse(pattern).ok();
+        let hir = if pattern.is_ascii() { parse(false).or_else(|| parse(true)) } else { parse(true) };
+        hir.as_ref().map(steps)
+    }
+
     pub(super) fn pattern(&self) -> &str {
         &self.pattern
     }
@@ -64,5 +75,22 @@ impl Expression {
                 .build()
         };
         if self.pattern.is_ascii() { build(false).or_else(|_| build(true)) } else { build(true) }
+    }
+}
+
+fn steps(hir: &Hir) -> usize {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(Class::Bytes(_)) => 1,
+        HirKind::Class(Class::Unicode(class)) => class.ranges().len(),
+        HirKind::Capture(capture) => steps(&capture.sub),
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min).max(1);
+            steps(&repetition.sub).saturating_mul(times as usize)
+        }
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().map(steps).fold(0, usize::saturating_add)
+        }
     }
 }

@@ -10,9 +10,9 @@ use super::{
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// By field; `None` where no rule has a needle.
-    of_field: Vec<Option<Haystack>>,
-    of_any_field: Option<Haystack>,
+    /// By field; empty where no rule has a needle.
+    of_field: Vec<Vec<Haystack>>,
+    of_any_field: Vec<Haystack>,
     /// Rules that may hold as soon as a field is there, by field.
     on_presence: Vec<Vec<u32>>,
     /// Rules that may hold without any needle.
@@ -30,6 +30,9 @@ struct Haystack {
 
 /// Up to so many bytes of needles a table with a row per state is small, and twice as fast.
 const DENSE_MAX_BYTES: usize = 16 * 1024;
+
+/// An automaton takes time with the square of its needles to build, so more of them are spread over several.
+const NEEDLES_TOGETHER: usize = 10_000;
 
 impl Index {
     pub(super) fn new<'c>(conditions: impl Iterator<Item = &'c Condition>, fields: usize) -> Self {
@@ -51,8 +54,8 @@ impl Index {
                 }
             }
         }
-        index.of_field = of_field.into_iter().map(Haystack::new).collect();
-        index.of_any_field = Haystack::new(of_any_field);
+        index.of_field = of_field.into_iter().map(haystacks).collect();
+        index.of_any_field = haystacks(of_any_field);
         index
     }
 
@@ -64,34 +67,30 @@ impl Index {
             let name = view.name(index).map(|name| name as usize);
             let on_presence = name.map_or(&[][..], |name| &self.on_presence[name]);
             candidates.add(on_presence);
-            if let Some(of_field) = name.and_then(|name| self.of_field[name].as_ref()) {
-                of_field.add_found(view.folded(index), &mut candidates);
+            for haystack in name.map_or(&[][..], |name| &self.of_field[name]) {
+                haystack.add_found(view.folded(index), &mut candidates);
             }
         }
-        if let Some(of_any_field) = &self.of_any_field {
-            of_any_field.add_found(view.whole(), &mut candidates);
+        for haystack in &self.of_any_field {
+            haystack.add_found(view.whole(), &mut candidates);
         }
         candidates.into_rising()
     }
 }
 
+fn haystacks(mut needles: Vec<(String, u32)>) -> Vec<Haystack> {
+    needles.sort();
+    needles.dedup();
+    let by_text: Vec<&[(String, u32)]> = needles.chunk_by(|(one, _), (other, _)| one == other).collect();
+    by_text.chunks(NEEDLES_TOGETHER).map(Haystack::new).collect()
+}
+
 impl Haystack {
-    fn new(mut needles: Vec<(String, u32)>) -> Option<Self> {
-        if needles.is_empty() {
-            return None;
-        }
-        needles.sort();
-        needles.dedup();
-        let mut texts: Vec<String> = Vec::new();
-        let mut rules: Vec<Vec<u32>> = Vec::new();
-        for (text, rule) in needles {
-            if texts.last() != Some(&text) {
-                texts.push(text);
-                rules.push(Vec::new());
-            }
-            rules.last_mut().expect("one was just pushed").push(rule);
-        }
-        let bytes: usize = texts.iter().map(String::len).sum();
+    /// Takes needles together with the rules that each of them is for.
+    fn new(by_text: &[&[(String, u32)]]) -> Self {
+        let texts: Vec<&str> = by_text.iter().map(|same| same[0].0.as_str()).collect();
+        let rules = by_text.iter().map(|same| same.iter().map(|(_, rule)| *rule).collect()).collect();
+        let bytes: usize = texts.iter().map(|text| text.len()).sum();
         let kind =
             if bytes <= DENSE_MAX_BYTES { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
         let automaton = AhoCorasickBuilder::new()
@@ -100,7 +99,7 @@ impl Haystack {
             .prefilter(false)
             .build(&texts)
             .expect("needles are fewer than four billion bytes");
-        Some(Self { automaton, rules })
+        Self { automaton, rules }
     }
 
     fn add_found(&self, text: &str, candidates: &mut Candidates) {

@@ -8,9 +8,11 @@ use serde::{Deserialize, Deserializer};
 
 use super::{
     Rule, RuleFileError,
+    bounds::{self, Allowance},
     compile::{Refusal, Trust, compile},
     condition::Condition,
     correlation::{self, Correlation, Over, References},
+    placeholders::Placeholders,
     source::RuleSource,
     view::FieldNames,
 };
@@ -25,6 +27,8 @@ pub(super) struct Loaded {
     pub(super) correlations: Vec<Correlation>,
     pub(super) errors: Vec<RuleFileError>,
     references: References,
+    placeholders: Placeholders,
+    allowance: Allowance,
     trust: Trust,
     /// What speaks of other rules, until all are known.
     pending_correlations: Vec<Pending<CorrelationRule>>,
@@ -64,13 +68,36 @@ pub struct Examples {
     pub misses: Vec<serde_json::Value>,
 }
 
+/// So many correlations may count one another.
+const LAYERS_MAX: usize = 32;
+/// So many faults of a file are told.
+const FAULTS_TOLD: usize = 100;
+/// A fault quotes so much of what the parser says.
+const FAULT_MAX_CHARS: usize = 500;
+
 const DEFAULT_ADVICE: &str =
     "Find out whether this activity was expected. If not, isolate the host or account and keep its logs.";
 
 impl Loaded {
+    /// Adds what a file says that placeholders stand for; returns whether it could be used.
+    pub(super) fn add_placeholders(&mut self, file: &str, yaml: &str) -> bool {
+        if !self.is_bounded(file, yaml) {
+            return false;
+        }
+        let added = self.placeholders.add_file(yaml);
+        let report = |Refusal { what, near }| {
+            self.report(file, yaml, what, Some(near.as_str()).filter(|near| !near.is_empty()));
+        };
+        added.map_err(report).is_ok()
+    }
+
     /// Adds the rules of a file; returns whether any could be used.
     pub(super) fn add_file(&mut self, trust: Trust, file: &str, yaml: &str) -> bool {
+        if !self.is_bounded(file, yaml) {
+            return false;
+        }
         self.trust = trust;
+        self.allowance = Allowance::default();
         let before = self.rules.len();
         match parse_sigma_yaml(yaml) {
             Ok(collection) => {
@@ -103,8 +130,19 @@ impl Loaded {
         }
     }
 
+    fn is_bounded(&mut self, file: &str, yaml: &str) -> bool {
+        match bounds::check(yaml) {
+            Ok(()) => true,
+            Err((what, line)) => {
+                self.push(file, line.unwrap_or(1), what);
+                false
+            }
+        }
+    }
+
     /// Settles what speaks of other rules, now that all files were added.
     pub(super) fn finish(&mut self) {
+        self.allowance = Allowance::default();
         for Pending { file, yaml, stated } in std::mem::take(&mut self.pending_filters) {
             if let Err(refusal) = self.add_filter(&stated) {
                 self.refuse(&file, &yaml, refusal, &stated.title);
@@ -112,7 +150,7 @@ impl Loaded {
         }
         let mut waiting = std::mem::take(&mut self.pending_correlations);
         // Those that others count come first; what is left at the end counts itself, or what is not there.
-        loop {
+        for _ in 0..LAYERS_MAX {
             let is_ready = |pending: &Pending<CorrelationRule>| {
                 pending.stated.rules.iter().all(|name| self.references.contains_key(name.as_str()))
             };
@@ -135,8 +173,12 @@ impl Loaded {
         for Pending { file, yaml, stated } in waiting {
             let unknown = stated.rules.iter().find(|name| !self.references.contains_key(name.as_str()));
             let name = unknown.map_or("", String::as_str);
-            let what = if names.contains(name) {
-                format!("'{name}' counts this correlation, or was refused itself")
+            let what = if unknown.is_none() {
+                format!("over {LAYERS_MAX} correlations count one another")
+            } else if names.contains(name) {
+                format!(
+                    "'{name}' counts this correlation, was refused itself, or counts too many others that count"
+                )
             } else {
                 format!("no rule is called '{name}'")
             };
@@ -181,7 +223,8 @@ impl Loaded {
 
     /// Adds a filter's condition to the rules that it names.
     fn add_filter(&mut self, stated: &FilterRule) -> Result<(), Refusal> {
-        let condition = compile(&stated.detection, &mut self.names, self.trust)?;
+        let condition =
+            compile(&stated.detection, &mut self.names, &self.placeholders, &mut self.allowance, self.trust)?;
         let source = stated.logsource.as_ref().map(RuleSource::from);
         let numbers: Vec<usize> = match &stated.rules {
             FilterRuleTarget::Any => (0..self.rules.len()).collect(),
@@ -237,7 +280,8 @@ impl Loaded {
             version: stated.sigma_version,
             extension: extension(stated.custom_attributes.get("sentinelflow"))?,
         })?;
-        let condition = compile(&stated.detection, &mut self.names, self.trust)?;
+        let condition =
+            compile(&stated.detection, &mut self.names, &self.placeholders, &mut self.allowance, self.trust)?;
         self.refer(&rule.id, stated.name.as_deref(), Over::Rule(self.rules.len()))?;
         self.conditions.push(condition);
         self.sources.push(RuleSource::from(&stated.logsource));
@@ -247,18 +291,41 @@ impl Loaded {
 
     fn refuse(&mut self, file: &str, yaml: &str, refusal: Refusal, title: &str) {
         let Refusal { what, near } = refusal;
+        if !self.is_told(file) {
+            return;
+        }
         // A file may hold several rules; each begins with its title.
         let (before, own) = yaml.split_at(yaml.find(&format!("title: {title}")).unwrap_or(0));
         let near = if own.contains(&near) { near.as_str() } else { title };
         let line = before.matches('\n').count() + line_of(near, own);
+        self.push(file, line, what);
+    }
+
+    /// Says whether another fault of a file is told. To find its line takes a look through the whole file.
+    fn is_told(&mut self, file: &str) -> bool {
+        let told = self.errors.iter().rev().take_while(|error| error.file == file).count();
+        if told == FAULTS_TOLD {
+            self.push(file, 1, format!("has more faults than the {FAULTS_TOLD} that are told"));
+        }
+        told < FAULTS_TOLD
+    }
+
+    fn push(&mut self, file: &str, line: usize, mut what: String) {
+        if let Some((end, _)) = what.char_indices().nth(FAULT_MAX_CHARS) {
+            what.truncate(end);
+            what.push('…');
+        }
         self.errors.push(RuleFileError { file: file.to_owned(), line, what });
     }
 
     fn report(&mut self, file: &str, yaml: &str, what: String, near: Option<&str>) {
+        if !self.is_told(file) {
+            return;
+        }
         let line = near.map_or_else(|| line_told_by(&what, yaml), |near| line_of(near, yaml));
         // Of a text that breaks off the parser names the line after its end.
         let line = line.clamp(1, yaml.lines().count().max(1));
-        self.errors.push(RuleFileError { file: file.to_owned(), line, what });
+        self.push(file, line, what);
     }
 }
 

@@ -6,7 +6,7 @@ use regex_syntax::{
 };
 
 use super::{
-    condition::{Condition, Test},
+    condition::{Condition, Share, Test},
     view::{FieldId, fold, fold_char},
 };
 
@@ -43,10 +43,14 @@ pub(super) fn needles(condition: &Condition) -> Option<Vec<Needle>> {
             let is_rare = texts.iter().all(|text| text.len() >= SHORTEST_ANYWHERE);
             is_rare.then(|| texts.into_iter().map(|text| Needle { field: None, text }).collect())
         }
-        Condition::IsPresent(field) | Condition::Differs(field, _) | Condition::SameAs { field, .. } => {
-            Some(vec![Needle::presence(*field)])
-        }
-        Condition::AtLeast(..) | Condition::Not(_) | Condition::IsNull(_) => None,
+        Condition::IsPresent(field)
+        | Condition::Differs(field, _)
+        | Condition::Members { field, share: Share::Any | Share::All, .. }
+        | Condition::SameAs { field, .. } => Some(vec![Needle::presence(*field)]),
+        Condition::AtLeast(..)
+        | Condition::Not(_)
+        | Condition::IsNull(_)
+        | Condition::Members { share: Share::AllOrEmpty | Share::None, .. } => None,
     }
 }
 

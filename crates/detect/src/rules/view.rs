@@ -189,23 +189,62 @@ fn fold_into(folded: &mut String, text: &str) {
 
 /// Returns the one character that a character is compared as: its lower case where that is a single one.
 pub(super) fn fold_char(character: char) -> char {
-    // The long s is already lower case, but regular expressions hold it for an "s" too, and so must needles.
-    if character == 'ſ' {
-        return 's';
-    }
     let mut lower = character.to_lowercase();
     match (lower.next(), lower.next()) {
-        (Some(single), None) => single,
-        _ => character,
+        (Some(single), None) if single != character => single,
+        _ => first_of_its_kind(character),
+    }
+}
+
+/// Returns the lower case letter that others are a form of, as regular expressions have it and needles must.
+fn first_of_its_kind(lower: char) -> char {
+    match lower {
+        'ſ' => 's',
+        'ς' => 'σ',
+        'µ' => 'μ',
+        'ẛ' => 'ṡ',
+        'ϐ' => 'β',
+        'ϑ' => 'θ',
+        'ϕ' => 'φ',
+        'ϖ' => 'π',
+        'ϰ' => 'κ',
+        'ϱ' => 'ρ',
+        'ϵ' => 'ε',
+        '\u{345}' | '\u{1fbe}' => 'ι',
+        '\u{1fd3}' => '\u{390}',
+        '\u{1fe3}' => '\u{3b0}',
+        '\u{fb05}' => '\u{fb06}',
+        'ᲀ' => 'в',
+        'ᲁ' => 'д',
+        'ᲂ' => 'о',
+        'ᲃ' => 'с',
+        'ᲄ' | 'ᲅ' => 'т',
+        'ᲆ' => 'ъ',
+        'ᲇ' => 'ѣ',
+        'ᲈ' => 'ꙋ',
+        other => other,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
     use super::*;
     use crate::event::Origin;
+
+    #[test]
+    fn letters_that_are_one_without_regard_to_case_are_folded_alike() {
+        for character in char::MIN..=char::MAX {
+            let mut class = ClassUnicode::new([ClassUnicodeRange::new(character, character)]);
+            class.case_fold_simple();
+            let others = class.iter().flat_map(|range| range.start()..=range.end());
+            for other in others {
+                assert_eq!(fold_char(character), fold_char(other), "{character:?} and {other:?}");
+            }
+        }
+    }
 
     proptest! {
         #[test]

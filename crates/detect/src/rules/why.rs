@@ -5,8 +5,10 @@ use sentinelflow_domain::log_entry::LogEntry;
 
 use super::{
     BUILT_IN,
+    bounds::{self, Allowance},
     compile::{Trust, compile},
     condition::Evidence,
+    placeholders::{self, Placeholders},
     source::RuleSource,
     view::{FieldNames, View},
 };
@@ -48,9 +50,16 @@ pub fn why(
     wanted: &str,
     entry: &LogEntry,
 ) -> Result<Why, String> {
+    let (definitions, files): (Vec<_>, Vec<_>) = files.partition(|(file, _)| placeholders::are_in(file));
+    let mut placeholders = Placeholders::default();
+    for (file, yaml) in definitions {
+        placeholders.add_file(&yaml).map_err(|refusal| format!("{file}: {}", refusal.what))?;
+    }
     let built_in = BUILT_IN.iter().map(|(_, yaml)| (*yaml).to_owned());
-    for yaml in built_in.chain(files.map(|(_, yaml)| yaml)) {
-        let Ok(collection) = parse_sigma_yaml(&yaml) else { continue };
+    for yaml in built_in.chain(files.into_iter().map(|(_, yaml)| yaml)) {
+        let Some(Ok(collection)) = bounds::check(&yaml).is_ok().then(|| parse_sigma_yaml(&yaml)) else {
+            continue;
+        };
         let is_wanted = |id: &Option<String>, name: &Option<String>, title: &str| {
             [id.as_deref(), name.as_deref(), Some(title)].contains(&Some(wanted))
         };
@@ -59,13 +68,13 @@ pub fn why(
         }
         if let Some(rule) = collection.rules.iter().find(|rule| is_wanted(&rule.id, &rule.name, &rule.title))
         {
-            return ask(rule, entry);
+            return ask(rule, entry, &placeholders);
         }
     }
     Err(format!("no rule has the id, name or title '{wanted}'"))
 }
 
-fn ask(rule: &SigmaRule, entry: &LogEntry) -> Result<Why, String> {
+fn ask(rule: &SigmaRule, entry: &LogEntry, placeholders: &Placeholders) -> Result<Why, String> {
     let decoded = decode(entry);
     let event = &decoded.event;
     let source = RuleSource::from(&rule.logsource);
@@ -79,10 +88,10 @@ fn ask(rule: &SigmaRule, entry: &LogEntry) -> Result<Why, String> {
             condition_strings: vec![name.clone()],
             ..rule.detection.clone()
         };
-        let (holds, found) = holds(&alone, event)?;
+        let (holds, found) = holds(&alone, event, placeholders)?;
         selections.push(Selection { name: name.clone(), holds, found });
     }
-    let (holds, _) = holds(&rule.detection, event)?;
+    let (holds, _) = holds(&rule.detection, event, placeholders)?;
     Ok(Why {
         title: rule.title.clone(),
         holds: holds && covers,
@@ -96,9 +105,13 @@ fn ask(rule: &SigmaRule, entry: &LogEntry) -> Result<Why, String> {
     })
 }
 
-fn holds(detections: &Detections, event: &Event<'_>) -> Result<(bool, Vec<(String, String)>), String> {
+fn holds(
+    detections: &Detections,
+    event: &Event<'_>,
+    placeholders: &Placeholders,
+) -> Result<(bool, Vec<(String, String)>), String> {
     let mut names = FieldNames::default();
-    let condition = compile(detections, &mut names, Trust::Foreign)
+    let condition = compile(detections, &mut names, placeholders, &mut Allowance::default(), Trust::Foreign)
         .map_err(|refusal| format!("the rule can't be used: {}", refusal.what))?;
     let mut evidence = Vec::new();
     let view = View::new(event, &names);
