@@ -19,6 +19,7 @@ use crate::{
 /// An event is read no further than this, over all its fields.
 const MAX_TOTAL_BYTES: usize = 256 * 1024;
 const MAX_QUOTES: usize = 3;
+const MAX_TEXTS: usize = 4;
 
 /// Fields whose value says who takes part are quoted before others.
 const PARTIES: [&str; 2] = ["src_ip", "dst_ip"];
@@ -26,11 +27,10 @@ const PARTIES: [&str; 2] = ["src_ip", "dst_ip"];
 /// What was found of one kind.
 struct Found<'t> {
     kind: Kind,
-    /// What counts most, with the text that is listed.
+    /// What counts most.
     note: &'t Note,
-    text: String,
-    /// How many other texts of the kind are listed.
-    others: usize,
+    /// The listed texts, each once, that which counts most first; of many, some.
+    texts: Vec<String>,
     quotes: Vec<Quote>,
 }
 
@@ -110,19 +110,23 @@ fn remember<'t>(
     let text = text.get(range.clone()).unwrap_or_default();
     let quote = Quote { field, range: Some(range) };
     let Some(known) = found.iter_mut().find(|known| known.kind == kind) else {
-        found.push(Found { kind, note, text: text.to_owned(), others: 0, quotes: vec![quote] });
+        found.push(Found { kind, note, texts: vec![text.to_owned()], quotes: vec![quote] });
         return;
     };
-    if known.text != text {
-        known.others += 1;
-    }
-    if note.weight() > known.note.weight() {
+    let is_graver = note.weight() > known.note.weight();
+    let same = known.texts.iter().position(|known| known == text);
+    if is_graver {
         known.note = note;
-        text.clone_into(&mut known.text);
         known.quotes.insert(0, quote);
+        let text = same.map_or_else(|| text.to_owned(), |same| known.texts.remove(same));
+        known.texts.insert(0, text);
     } else {
         known.quotes.push(quote);
+        if same.is_none() && known.texts.len() < MAX_TEXTS {
+            known.texts.push(text.to_owned());
+        }
     }
+    known.texts.truncate(MAX_TEXTS);
     known.quotes.truncate(MAX_QUOTES);
 }
 
@@ -130,17 +134,17 @@ impl Found<'_> {
     fn into_finding(self) -> Finding {
         let level = score::level_of_indicator(self.kind, self.note.confidence);
         let facts = Facts::of(self.kind);
-        let (text, list) = (name_in_template(&self.text), &self.note.list);
+        let list = &self.note.list;
         let in_template = list.replace('{', "{{");
+        let mut texts = self.texts.iter().map(|text| name_in_template(text));
+        let text = texts.next().unwrap_or_default();
+        let others: Vec<String> = texts.collect();
         let said = match &self.note.description {
             Some(description) => format!(" ({})", description.replace('{', "{{")),
             None => String::new(),
         };
-        let others = match self.others {
-            0 => String::new(),
-            1 => "; another one is listed too".to_owned(),
-            others => format!("; {others} other texts are listed too"),
-        };
+        let others =
+            if others.is_empty() { String::new() } else { format!("; also listed: {}", others.join(", ")) };
         Finding {
             id: facts.id.into(),
             title: format!("{} on the list {list}", facts.title).into(),

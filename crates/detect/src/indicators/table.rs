@@ -30,7 +30,7 @@ pub(super) struct Sorted<K, V> {
 }
 
 /// So many entries share a place, as a power of two, if their keys are spread evenly.
-const PER_PLACE_LOG2: u32 = 2;
+const PER_PLACE_LOG2: u32 = 1;
 const MOST_PLACES_LOG2: u32 = 24;
 
 impl<K: Key, V> Sorted<K, V> {

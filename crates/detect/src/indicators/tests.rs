@@ -212,6 +212,11 @@ fn a_match_names_its_list_and_what_the_list_says() {
     assert_eq!((&*detection.title, detection.level), ("Address on the list feed one", Level::High));
     assert_eq!(analysis.summary, "Address 203.0.113.4 is on the list feed one (servers of a botnet).");
     assert!(analysis.prevention_measures.contains("203.0.113.4"), "{}", analysis.prevention_measures);
+    let both = engine.analyze(&entry("198.51.100.9 to 198.51.100.9 and 203.0.113.4", "{}")).summary;
+    assert!(
+        both.starts_with("Address 203.0.113.4 is") && both.contains("; also listed: 198.51.100.9"),
+        "{both}"
+    );
     let analysis = engine.analyze(&entry("from 198.51.100.9", r#"{"user":"eve"}"#));
     assert!(analysis.summary.contains("(seen by {user})"), "{}", analysis.summary);
 }
