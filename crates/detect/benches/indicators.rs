@@ -125,6 +125,10 @@ fn events(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("judge a request");
     group.throughput(Throughput::Elements(1));
     group.bench_function("without lists", |bencher| bencher.iter(|| engine.analyze(black_box(&entry))));
+    let mut few = Reading::new(Timestamp::from_millis(0));
+    few.add(&Reader::Everybody, "few.txt", &[v4(1), domain(1), md5(1), url(1)].join("\n"));
+    engine.use_indicators(few.finish());
+    group.bench_function("with four entries", |bencher| bencher.iter(|| engine.analyze(black_box(&entry))));
     engine.use_indicators(lists(|number| match number % 4 {
         0 => v4(number),
         1 => domain(number),

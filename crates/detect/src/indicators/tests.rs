@@ -203,8 +203,7 @@ fn fields_are_read_and_quoted_as_they_stand() {
 
 #[test]
 fn a_match_names_its_list_and_what_the_list_says() {
-    let list =
-        "# Description: servers of a botnet\n# confidence: 90\n203.0.113.4\n198.51.100.9 # seen by {user}\n";
+    let list = "# Description: servers of a botnet\n# confidence: 90\n203.0.113.4\n# confidence: 40\n198.51.100.9 # seen by {user}\n";
     let (indicators, _) = read(&[("lists/feed one.txt", list)]);
     let engine = engine(indicators);
     let analysis = engine.analyze(&entry("from 203.0.113.4", "{}"));
