@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use sentinelflow_domain::{
-    analysis::Analysis, log_entry::LogEntry, store::LogId, tenant::TenantId, time::Timestamp,
+    analysis::Analysis,
+    log_entry::LogEntry,
+    store::LogId,
+    tenant::{Tenant, TenantId, Username},
+    time::Timestamp,
 };
 
 use crate::{
@@ -12,6 +16,7 @@ use crate::{
     decode::{Decoded, decode},
     explain::explain,
     finding::Finding,
+    indicators::{Concerning, Indicators},
     payload::Detectors,
     rules::RuleSet,
     score::score,
@@ -20,6 +25,7 @@ use crate::{
 /// Judges log entries. Any number of threads can share one.
 pub struct Engine {
     rules: ArcSwap<RuleSet>,
+    indicators: ArcSwap<Indicators>,
     detectors: Detectors,
     correlator: Correlator,
 }
@@ -36,6 +42,7 @@ impl Engine {
     pub fn new(rules: RuleSet) -> Self {
         Self {
             rules: ArcSwap::from_pointee(rules),
+            indicators: ArcSwap::default(),
             detectors: Detectors::new(),
             correlator: Correlator::new(WINDOWS),
         }
@@ -46,20 +53,42 @@ impl Engine {
         self.rules.store(Arc::new(rules));
     }
 
+    /// Looks for other indicators from now on; entries that are being judged keep theirs.
+    pub fn use_indicators(&self, indicators: Indicators) {
+        self.indicators.store(Arc::new(indicators));
+    }
+
     /// Judges an entry by itself.
     pub fn analyze(&self, entry: &LogEntry) -> Analysis {
         let decoded = decode(entry);
-        let rules = self.rules.load();
-        let (findings, _) = self.findings(&decoded, &rules);
-        verdict(entry, &decoded, findings, &rules)
+        let (rules, indicators) = (self.rules.load(), self.indicators.load());
+        let concerning = indicators.concerning(None);
+        let (findings, _) = self.findings(&decoded, &rules, concerning.as_ref());
+        verdict(entry, &decoded, findings, &rules, concerning.as_ref())
     }
 
     /// Judges an entry by itself and by what its tenant sent before. The engine is to be told what becomes of it, by
     /// `stored` or `forget`.
     pub fn analyze_after(&self, tenant: TenantId, at: Timestamp, entry: &LogEntry) -> (Analysis, Trace) {
+        self.judge(tenant, None, at, entry)
+    }
+
+    /// As `analyze_after`, and also by the lists for a tenant of this name.
+    pub fn analyze_for(&self, tenant: &Tenant, at: Timestamp, entry: &LogEntry) -> (Analysis, Trace) {
+        self.judge(tenant.id, Some(&tenant.username), at, entry)
+    }
+
+    fn judge(
+        &self,
+        tenant: TenantId,
+        name: Option<&Username>,
+        at: Timestamp,
+        entry: &LogEntry,
+    ) -> (Analysis, Trace) {
         let decoded = decode(entry);
-        let rules = self.rules.load();
-        let (mut findings, matched) = self.findings(&decoded, &rules);
+        let (rules, indicators) = (self.rules.load(), self.indicators.load());
+        let concerning = indicators.concerning(name);
+        let (mut findings, matched) = self.findings(&decoded, &rules, concerning.as_ref());
         let (completed, trace) =
             self.correlator.observe(tenant, at, &decoded.event, matched.into_iter(), &rules);
         for completed in completed {
@@ -68,7 +97,7 @@ impl Engine {
                 findings.push(Finding::of_correlation(correlation, completed));
             }
         }
-        (verdict(entry, &decoded, findings, &rules), trace)
+        (verdict(entry, &decoded, findings, &rules, concerning.as_ref()), trace)
     }
 
     /// Tells under which id an entry was stored, so that later detections can name it.
@@ -87,11 +116,19 @@ impl Engine {
     }
 
     /// Returns what is found in the entry alone, and the numbers of the rules that matched.
-    fn findings(&self, decoded: &Decoded<'_>, rules: &RuleSet) -> (Vec<Finding>, Vec<usize>) {
+    fn findings(
+        &self,
+        decoded: &Decoded<'_>,
+        rules: &RuleSet,
+        indicators: Option<&Concerning<'_>>,
+    ) -> (Vec<Finding>, Vec<usize>) {
         let mut findings = self.detectors.findings(decoded);
         let matches = rules.matches(&decoded.event);
         let matched = matches.iter().map(|found| found.number).collect();
         findings.extend(matches.into_iter().filter(|found| !found.rule.is_silent).map(Finding::from));
+        if let Some(indicators) = indicators {
+            findings.extend(indicators.findings(&decoded.event));
+        }
         (findings, matched)
     }
 
@@ -103,11 +140,25 @@ impl Engine {
     pub fn rule_count(&self) -> usize {
         self.rules.load().len()
     }
+
+    pub fn indicator_count(&self) -> u64 {
+        self.indicators.load().len()
+    }
 }
 
-fn verdict(entry: &LogEntry, decoded: &Decoded<'_>, findings: Vec<Finding>, rules: &RuleSet) -> Analysis {
+fn verdict(
+    entry: &LogEntry,
+    decoded: &Decoded<'_>,
+    findings: Vec<Finding>,
+    rules: &RuleSet,
+    indicators: Option<&Concerning<'_>>,
+) -> Analysis {
     let score = score(&findings, entry.severity_level);
-    explain(&decoded.event, findings, score, rules.hash())
+    let rule_set = match indicators {
+        Some(indicators) => indicators.joined_to(rules.hash()),
+        None => Arc::clone(rules.hash()),
+    };
+    explain(&decoded.event, findings, score, rule_set)
 }
 
 #[cfg(test)]

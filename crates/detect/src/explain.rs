@@ -26,7 +26,7 @@ pub(crate) fn explain(
     event: &Event<'_>,
     mut findings: Vec<Finding>,
     score: Score,
-    rule_set: &Arc<str>,
+    rule_set: Arc<str>,
 ) -> Analysis {
     findings.sort_by(|a, b| Reverse(a.points).cmp(&Reverse(b.points)).then_with(|| a.id.cmp(&b.id)));
     let mut techniques: Vec<Arc<str>> = Vec::new();
@@ -50,7 +50,7 @@ pub(crate) fn explain(
         model: None,
         degraded: None,
         engine_version: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
-        rule_set: rule_set.clone(),
+        rule_set,
     }
 }
 
@@ -164,7 +164,7 @@ pub(crate) fn name_in_template(name: &str) -> String {
 }
 
 /// Shortens a text and writes characters that a terminal or a page would obey as escapes.
-fn safe(text: &str, max_chars: usize) -> String {
+pub(crate) fn safe(text: &str, max_chars: usize) -> String {
     if text.len() <= max_chars && text.bytes().all(|b| matches!(b, b' '..=b'~')) {
         return text.to_owned();
     }
@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn explained(findings: Vec<Finding>, score: u8) -> Analysis {
-        explain(&event(), findings, Score::saturating(score), &"hash".into())
+        explain(&event(), findings, Score::saturating(score), "hash".into())
     }
 
     #[test]

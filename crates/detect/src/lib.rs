@@ -9,6 +9,7 @@ mod correlate;
 mod decode;
 mod explain;
 mod finding;
+pub mod indicators;
 mod payload;
 pub mod rules;
 mod score;

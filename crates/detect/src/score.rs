@@ -5,7 +5,7 @@ use sentinelflow_domain::{
     log_entry::SeverityLevel,
 };
 
-use crate::finding::Finding;
+use crate::{finding::Finding, indicators::Kind};
 
 /// What a rule of a level is worth. A payload detector grades finer, within the level's band.
 pub(crate) fn points(level: Level) -> u8 {
@@ -15,6 +15,20 @@ pub(crate) fn points(level: Level) -> u8 {
         Level::Medium => 58,
         Level::High => 80,
         Level::Critical => 92,
+    }
+}
+
+/// How grave a listed indicator is, by how sure its list is (in STIX's words: low below 30, high from 70). An address
+/// changes hands and many share it, a name or a file does not.
+pub(crate) fn level_of_indicator(kind: Kind, confidence: Option<u8>) -> Level {
+    let levels = match kind {
+        Kind::Address => [Level::Low, Level::Medium, Level::High],
+        Kind::Domain | Kind::Url | Kind::Hash => [Level::Medium, Level::High, Level::Critical],
+    };
+    match confidence {
+        Some(0..30) => levels[0],
+        None | Some(30..70) => levels[1],
+        Some(_) => levels[2],
     }
 }
 

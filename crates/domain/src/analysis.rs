@@ -239,7 +239,7 @@ pub struct Analysis {
     pub model: Option<String>,
     pub degraded: Option<Degraded>,
     pub engine_version: Cow<'static, str>,
-    /// The hash of the rules that judged, in hex.
+    /// The hash of the rules that judged, in hex; where lists of indicators were looked in, a `+` and theirs.
     pub rule_set: Arc<str>,
 }
 

@@ -23,6 +23,7 @@ use crate::{
     config::{Config, Mode, StoreLocation},
     credentials::Credentials,
     hunts::Hunts,
+    indicator_files::{self, Lists},
     rule_files,
     telemetry::SystemClock,
     triage::{NoModel, Triage},
@@ -35,8 +36,12 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
     let store = open_store(&config.store)?;
     let spool = make_spool(&config.data)?;
     let local_tenant = local_tenant(config.mode, &*store, &*clock).await?;
+    let engine = Engine::new(load_rules(config.rules.as_deref())?);
+    if let Some(folder) = &config.indicators {
+        engine.use_indicators(load_indicators(folder, &*clock)?.indicators);
+    }
     let triage = Triage {
-        engine: Engine::new(load_rules(config.rules.as_deref())?),
+        engine,
         second_opinion: second_opinion(),
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
@@ -71,6 +76,23 @@ pub fn load_rules(folder: Option<&Path>) -> anyhow::Result<RuleSet> {
         warn!("{} more are not used: see `sentinelflow rules check`", errors.len() - TOLD);
     }
     Ok(rules)
+}
+
+/// Returns the lists to look in. What can't be used is told and costs only itself.
+pub fn load_indicators(folder: &Path, clock: &dyn Clock) -> anyhow::Result<Lists> {
+    const TOLD: usize = 20;
+    let lists = indicator_files::load(folder, clock.now())?;
+    for report in lists.reports.iter().filter(|report| report.is_unusable()) {
+        warn!("Nothing of the list {} can be used", report.file);
+    }
+    for fault in lists.reports.iter().flat_map(|report| &report.faults).take(TOLD) {
+        warn!("Not used as an indicator: {fault}");
+    }
+    let count: u64 = lists.reports.iter().map(|report| report.fault_count).sum();
+    if count > TOLD as u64 {
+        warn!("{} more are not used: see `sentinelflow indicators check`", count - TOLD as u64);
+    }
+    Ok(lists)
 }
 
 fn open_store(location: &StoreLocation) -> anyhow::Result<Arc<dyn Store>> {

@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
 mod analyze;
+mod indicators;
 mod line_time;
 mod rules;
 mod scan;
@@ -35,6 +36,8 @@ enum Command {
     Analyze(analyze::AnalyzeArgs),
     /// List, check and test detection rules
     Rules(rules::RulesArgs),
+    /// Check lists of addresses, domains, hashes and URLs
+    Indicators(indicators::IndicatorsArgs),
     /// Print the API's description (OpenAPI 3.1)
     Openapi,
 }
@@ -50,6 +53,7 @@ pub fn run() -> ExitCode {
         Command::Scan(args) => scan::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Rules(args) => rules::run(&args),
+        Command::Indicators(args) => indicators::run(&args),
         Command::Openapi => print_openapi(),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };

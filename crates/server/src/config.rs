@@ -16,11 +16,12 @@ const DEFAULT_FILE: &str = "sentinelflow.toml";
 const ENVIRONMENT_PREFIX: &str = "SENTINELFLOW_";
 
 /// Every setting by its name in the file; in the environment `log.filter` is `SENTINELFLOW_LOG__FILTER`.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
     "listen",
     "data",
     "store",
     "rules",
+    "indicators",
     "log.filter",
     "log.format",
     "http.max_connections",
@@ -38,6 +39,8 @@ pub struct Config {
     pub store: StoreLocation,
     /// The operator's rule files, besides those that come with the program: a folder of them, or one.
     pub rules: Option<PathBuf>,
+    /// The operator's lists of indicators: a folder of them, those under `tenants/NAME` for one tenant each.
+    pub indicators: Option<PathBuf>,
     pub log: LogSettings,
     pub max_connections: usize,
     pub max_upload_bytes: u64,
@@ -200,6 +203,7 @@ impl Layers {
             ),
             data,
             rules: self.take("rules", None, |text| path(text).map(Some)),
+            indicators: self.take("indicators", None, |text| path(text).map(Some)),
             log: LogSettings {
                 filter: self.take("log.filter", "info".to_owned(), log_filter),
                 format: self.take("log.format", LogFormat::Text, log_format),

@@ -10,6 +10,7 @@ mod app;
 mod boot;
 mod credentials;
 mod hunts;
+mod indicator_files;
 mod rule_files;
 mod triage;
 

@@ -10,7 +10,7 @@ use sentinelflow_domain::{
     log_entry::LogEntry,
     second_opinion::{Opinion, SecondOpinion},
     store::{IdempotencyKey, LogId, NewLog, Recorded, Store, StoreError},
-    tenant::TenantId,
+    tenant::{Tenant, TenantId},
     time::Timestamp,
 };
 use thiserror::Error;
@@ -44,12 +44,13 @@ pub enum TriageError {
 impl Triage {
     pub async fn analyze(
         &self,
-        tenant: TenantId,
+        tenant: &Tenant,
         entry: LogEntry,
         idempotency_key: Option<IdempotencyKey>,
     ) -> Result<Triaged, TriageError> {
         let received_at = self.clock.now();
-        let (analysis, trace) = self.engine.analyze_after(tenant, received_at, &entry);
+        let (analysis, trace) = self.engine.analyze_for(tenant, received_at, &entry);
+        let tenant = tenant.id;
         let opinion = self.second_opinion.consult(tenant, &entry, &analysis).await;
         let analysis = Arc::new(analysis.raised_by(opinion));
 

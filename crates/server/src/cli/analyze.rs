@@ -21,8 +21,8 @@ use sentinelflow_domain::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{line_time, print, tell};
-use crate::{printable::shown, rule_files, telemetry::SystemClock};
+use super::{indicators, line_time, print, tell};
+use crate::{indicator_files, printable::shown, rule_files, telemetry::SystemClock};
 
 #[derive(Args)]
 pub struct AnalyzeArgs {
@@ -32,6 +32,9 @@ pub struct AnalyzeArgs {
     /// Rules to use besides those that come with the program: a file, or a folder of them
     #[arg(long, value_name = "PATH")]
     rules: Option<PathBuf>,
+    /// Lists of addresses, domains, hashes and URLs to look for; those for single tenants are left out
+    #[arg(long, value_name = "DIR")]
+    indicators: Option<PathBuf>,
     /// Show events with at least this score (0 to 100)
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(0..=100))]
     min_score: u8,
@@ -56,13 +59,13 @@ pub fn run(args: &AnalyzeArgs) -> anyhow::Result<()> {
     for error in &errors {
         tell(&error.to_string());
     }
-    let mut session = Session {
-        args,
-        engine: Engine::new(rules),
-        now: SystemClock.now(),
-        lines: 0,
-        summary: Summary::default(),
-    };
+    let engine = Engine::new(rules);
+    if let Some(folder) = &args.indicators {
+        let lists = indicator_files::load(folder, SystemClock.now())?;
+        indicators::tell_faults(&lists.reports);
+        engine.use_indicators(lists.indicators);
+    }
+    let mut session = Session { args, engine, now: SystemClock.now(), lines: 0, summary: Summary::default() };
     let mut failed = 0;
     for file in &args.files {
         if let Err(error) = session.judge_file(file) {

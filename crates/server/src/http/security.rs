@@ -157,7 +157,7 @@ struct AnalysisShape<'a> {
     #[schema(value_type = Option<String>, example = "model_off")]
     degraded: Option<Degraded>,
     engine_version: &'a str,
-    /// The hash of the rules that judged.
+    /// The hash of the rules that judged; where lists of indicators were looked in, a `+` and theirs.
     rule_set: &'a str,
 }
 
@@ -227,7 +227,7 @@ async fn analyze(
     IdempotencyHeader(key): IdempotencyHeader,
     Body(entry): Body<LogEntry>,
 ) -> Result<(HeaderMap, JsonText), ApiError> {
-    let Triaged { log_id, analysis, is_replay } = app.triage.analyze(tenant.id, entry, key).await?;
+    let Triaged { log_id, analysis, is_replay } = app.triage.analyze(&tenant, entry, key).await?;
     let mut headers = HeaderMap::new();
     if is_replay {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));

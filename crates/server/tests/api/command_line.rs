@@ -8,11 +8,11 @@ use tempfile::TempDir;
 
 use crate::harness::{BINARY, TestServer};
 
-fn sentinelflow(folder: &Path, arguments: &[&str]) -> Output {
+pub fn sentinelflow(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(BINARY).args(arguments).current_dir(folder).output().expect("the binary starts")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -106,7 +106,7 @@ fn openapi_prints_what_the_server_serves() {
     assert_eq!(printed, server.get("/openapi.json").body);
 }
 
-const RULE: &str = "title: T\nid: mine\nlogsource:\n  category: any\ndetection:\n  sel:\n    '|contains': purple\n  condition: sel\nlevel: high\n";
+pub const RULE: &str = "title: T\nid: mine\nlogsource:\n  category: any\ndetection:\n  sel:\n    '|contains': purple\n  condition: sel\nlevel: high\n";
 
 #[test]
 fn analyze_judges_the_lines_of_files_and_sums_up() {

@@ -10,4 +10,5 @@ mod audit;
 mod command_line;
 mod durability;
 mod errors;
+mod indicators;
 mod security;
