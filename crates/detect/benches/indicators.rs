@@ -42,8 +42,8 @@ fn in_network(number: u64) -> String {
 }
 
 fn v6(number: u64) -> String {
-    let [a, b, c, d, e, f, g, h] = spread(number).to_be_bytes();
-    format!("2001:db8:{a:x}{b:02x}:{c:x}{d:02x}::{e:x}{f:02x}:{g:x}{h:02x}")
+    let [network, subnet, host, interface] = [48, 32, 16, 0].map(|bits| spread(number) >> bits & 0xFFFF);
+    format!("2001:db8:{network:x}:{subnet:x}::{host:x}:{interface:x}")
 }
 
 fn domain(number: u64) -> String {
@@ -136,7 +136,7 @@ fn events(criterion: &mut Criterion) {
         _ => url(number),
     }));
     group.bench_function("with ten million entries", |bencher| {
-        bencher.iter(|| engine.analyze(black_box(&entry)))
+        bencher.iter(|| engine.analyze(black_box(&entry)));
     });
     group.finish();
 }
@@ -144,6 +144,6 @@ fn events(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).measurement_time(std::time::Duration::from_secs(2));
-    targets = lookups, events
+    targets = events, lookups
 }
 criterion_main!(benches);

@@ -103,6 +103,7 @@ impl Indicator {
 }
 
 impl Kind {
+    /// By their number.
     pub const ALL: [Self; 4] = [Self::Address, Self::Domain, Self::Hash, Self::Url];
 
     /// Returns what many of the kind are called.

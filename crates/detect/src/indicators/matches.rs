@@ -36,13 +36,7 @@ struct Found<'t> {
 
 /// Returns what the tables hold of the event.
 pub(super) fn findings(tables: &[&Tables], event: &Event<'_>) -> Vec<Finding> {
-    let any = |has: fn(&Tables) -> bool| tables.iter().any(|tables| has(tables));
-    let wanted = Wanted {
-        addresses: any(Tables::has_addresses),
-        domains: any(Tables::has_domains),
-        hashes: any(Tables::has_hashes),
-        urls: any(Tables::has_urls),
-    };
+    let wanted = Wanted::those(|kind| tables.iter().any(|tables| tables.has(kind)));
     let mut found: Vec<Found<'_>> = Vec::new();
     let mut room = MAX_TOTAL_BYTES;
     for (field, text) in texts(event) {

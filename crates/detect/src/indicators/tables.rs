@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
 use super::{
-    entry::{Hash, Indicator},
+    entry::{Hash, Indicator, Kind},
     table::{Key, Sorted},
 };
 
@@ -57,20 +57,14 @@ struct Texts {
 const END: u8 = b'\n';
 
 impl Tables {
-    pub(super) fn has_addresses(&self) -> bool {
-        !self.v4.is_empty() || !self.v6.is_empty()
-    }
-
-    pub(super) fn has_hashes(&self) -> bool {
-        !self.md5.is_empty() || !self.sha1.is_empty() || !self.sha256.is_empty()
-    }
-
-    pub(super) fn has_domains(&self) -> bool {
-        !self.domains.places.is_empty()
-    }
-
-    pub(super) fn has_urls(&self) -> bool {
-        !self.urls.places.is_empty()
+    /// Whether there is anything of a kind.
+    pub(super) fn has(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Address => !self.v4.is_empty() || !self.v6.is_empty(),
+            Kind::Domain => !self.domains.places.is_empty(),
+            Kind::Hash => !self.md5.is_empty() || !self.sha1.is_empty() || !self.sha256.is_empty(),
+            Kind::Url => !self.urls.places.is_empty(),
+        }
     }
 
     pub(super) fn address(&self, address: IpAddr) -> Option<&Note> {
@@ -151,11 +145,14 @@ fn fingerprint(hasher: &foldhash::quality::RandomState, text: &str) -> u32 {
     (hasher.hash_one(text.as_bytes()) >> 32) as u32
 }
 
+/// First address → last and note.
+type Networks<K> = Vec<(K, (K, u32))>;
+
 /// Tables in the making.
 #[derive(Default)]
 pub(super) struct Builder {
-    v4: Vec<(u32, (u32, u32))>,
-    v6: Vec<([u8; 16], ([u8; 16], u32))>,
+    v4: Networks<u32>,
+    v6: Networks<[u8; 16]>,
     md5: Vec<([u8; 16], u32)>,
     sha1: Vec<([u8; 20], u32)>,
     sha256: Vec<([u8; 32], u32)>,
@@ -306,7 +303,7 @@ fn once<K: Key>(mut entries: Vec<(K, u32)>, weight: &impl Fn(u32) -> Reverse<u8>
 /// Returns networks, which lie beside or within each other, as ranges that don't overlap: each with the note that
 /// counts most of all around it.
 fn disjoint<K: Key>(
-    mut networks: Vec<(K, (K, u32))>,
+    mut networks: Networks<K>,
     weight: &impl Fn(u32) -> Reverse<u8>,
     next: impl Fn(K) -> Option<K>,
     before: impl Fn(K) -> K,
@@ -317,11 +314,11 @@ fn disjoint<K: Key>(
     let mut open: Vec<(K, u32)> = Vec::new();
     let mut from = None;
     let mut close = |open: &mut Vec<(K, u32)>, from: &mut Option<K>| {
-        if let (Some((last, note)), Some(first)) = (open.pop(), *from) {
-            if first <= last {
-                ranges.push((first, (last, note)));
-                *from = next(last);
-            }
+        if let (Some((last, note)), Some(first)) = (open.pop(), *from)
+            && first <= last
+        {
+            ranges.push((first, (last, note)));
+            *from = next(last);
         }
     };
     for (first, (last, note)) in networks {

@@ -513,7 +513,8 @@ proptest! {
         let v4 = v4.into_iter().map(|(at, length)| IpNet::V4(Ipv4Net::new(Ipv4Addr::from_bits(V4 + at), length).unwrap()));
         let v6 = v6.into_iter().map(|(at, length)| IpNet::V6(Ipv6Net::new(Ipv6Addr::from_bits(V6 + at), length).unwrap()));
         let networks: Vec<IpNet> = v4.chain(v6).collect();
-        let list: String = networks.iter().enumerate().map(|(at, network)| format!("{network} # {at}\n")).collect();
+        let lines: Vec<String> = networks.iter().enumerate().map(|(at, network)| format!("{network} # {at}")).collect();
+        let list = lines.join("\n");
         let (indicators, reports) = read(&[("a.txt", &list)]);
         prop_assert_eq!(&reports[0].faults, &[]);
         for at in asked {

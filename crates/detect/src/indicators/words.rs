@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     domain,
-    entry::{Hash, unmapped},
+    entry::{Hash, Kind, unmapped},
     url,
 };
 
@@ -34,12 +34,17 @@ impl Candidate {
 }
 
 /// Which kinds are worth looking for.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Wanted {
-    pub addresses: bool,
-    pub domains: bool,
-    pub hashes: bool,
-    pub urls: bool,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted([bool; Kind::ALL.len()]);
+
+impl Wanted {
+    pub(super) fn those(is_wanted: impl Fn(Kind) -> bool) -> Self {
+        Self(Kind::ALL.map(is_wanted))
+    }
+
+    fn has(self, kind: Kind) -> bool {
+        self.0[kind as usize]
+    }
 }
 
 /// What a byte is to a word.
@@ -111,7 +116,8 @@ pub(super) fn candidates(text: &str, wanted: Wanted, mut found: impl FnMut(Candi
         if dots > 0 || colons > 1 || at - start >= SHORTEST_HASH {
             word(text, start..at, colons, wanted, &mut found);
         }
-        let is_url = wanted.urls && colons > 0 && bytes[at - 1] == b':' && bytes[at..].starts_with(b"//");
+        let is_url =
+            wanted.has(Kind::Url) && colons > 0 && bytes[at - 1] == b':' && bytes[at..].starts_with(b"//");
         if is_url && let Some(range) = longest_url(text, start..at, &mut url_room) {
             closings(text, range, &mut found);
         }
@@ -126,14 +132,14 @@ fn word(
     wanted: Wanted,
     found: &mut impl FnMut(Candidate, Range<usize>),
 ) {
-    if wanted.addresses
+    if wanted.has(Kind::Address)
         && colons > 1
         && let Some((address, range)) = v6(text, range.clone())
     {
         return found(Candidate::Address(unmapped(IpAddr::V6(address))), range);
     }
     for part in pieces(text, range, |b| b == b':') {
-        if wanted.hashes && part.len() >= SHORTEST_HASH {
+        if wanted.has(Kind::Hash) && part.len() >= SHORTEST_HASH {
             for piece in pieces(text, part.clone(), |b| !b.is_ascii_alphanumeric() && b < 0x80) {
                 if let Some(hash) = Hash::read(cut(text, &piece)) {
                     found(Candidate::Hash(hash), piece);
@@ -152,7 +158,7 @@ fn name(text: &str, part: Range<usize>, wanted: Wanted, found: &mut impl FnMut(C
         return;
     }
     if !name.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-')) {
-        if wanted.domains
+        if wanted.has(Kind::Domain)
             && name.len() <= 4 * domain::LONGEST
             && let Some(domain) = domain::canonical(name)
         {
@@ -160,7 +166,7 @@ fn name(text: &str, part: Range<usize>, wanted: Wanted, found: &mut impl FnMut(C
         }
         return;
     }
-    if !wanted.addresses {
+    if !wanted.has(Kind::Address) {
         return;
     }
     for piece in pieces(text, part, |b| b == b'-') {

@@ -47,7 +47,9 @@ pub fn run(args: &IndicatorsArgs) -> anyhow::Result<()> {
 /// Tells what of the lists is not used.
 pub fn tell_faults(reports: &[ListReport]) {
     for report in reports.iter().filter(|report| report.fault_count > 0) {
-        faults(report).iter().for_each(|fault| tell(fault));
+        for fault in faults(report) {
+            tell(&fault);
+        }
     }
 }
 

@@ -60,8 +60,8 @@ impl Lines<'_> {
     /// Returns the line that a piece of the text begins in; later pieces are asked later.
     fn of(&mut self, piece: &str) -> usize {
         let start = piece.as_ptr().addr() - self.text.as_ptr().addr();
-        let passed = self.text.as_bytes().get(self.at..start).unwrap_or_default();
-        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+        let passed = self.text.get(self.at..start).unwrap_or_default();
+        self.line += passed.matches('\n').count();
         self.at = start;
         self.line
     }
