@@ -210,6 +210,7 @@ struct Group {
 }
 
 /// What is counted or measured of an event.
+#[derive(Clone, Copy)]
 struct Counted {
     /// Stands for a value.
     value: u64,
@@ -289,7 +290,7 @@ impl Window {
             Self::Amounts(amounts) => {
                 if amounts.iter().all(|amount| amount.seen.sequence != seen.sequence) {
                     let at = amounts.partition_point(|amount| amount.seen.at_ms <= seen.at_ms);
-                    let Counted { number, .. } = counted;
+                    let number = counted.number;
                     amounts.insert(at, Amount { number, events: 1, since_ms: seen.at_ms, seen });
                 }
                 if let Kind::Values(Measure::Sum | Measure::Average, _) = of.kind

@@ -30,7 +30,11 @@
 //! for a brace), `silent` for a rule that only correlations count, and `examples`, which are the rule's tests. An
 //! example of a correlation is a list of steps: an entry that comes so many `times`, one `every_s` seconds.
 
-use std::{collections::HashMap, fmt::Write as _, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+    sync::Arc,
+};
 
 use sentinelflow_domain::analysis::{Category, Level};
 use sha2::{Digest, Sha256};
@@ -70,15 +74,25 @@ pub mod why;
 pub struct RuleSet {
     rules: Vec<Rule>,
     sources: Vec<RuleSource>,
-    /// Conditions of which one must hold for its rule to, by rising number of the rule. Each is indexed by itself, so that
-    /// of a rule's many expressions only those are tried that the event has a needle for.
-    alternatives: Vec<(usize, Condition)>,
+    /// The rules that come with the program are one part, as they see events of nearly any source; others are a part for
+    /// each source, so that an event does not pay for rules that don't concern it.
+    parts: Vec<Part>,
     names: FieldNames,
-    index: Index,
     correlations: Vec<Correlation>,
     /// By what they count: which correlations, and as which of their members.
     counting: HashMap<Over, Vec<(usize, usize)>>,
     hash: Arc<str>,
+}
+
+/// Rules that are looked up together.
+#[derive(Debug)]
+struct Part {
+    /// `None` where each rule has its own.
+    source: Option<RuleSource>,
+    /// Conditions of which one must hold for its rule to, by rising number of the rule. Each is indexed by itself, so that
+    /// of a rule's many expressions only those are tried that the event has a needle for.
+    alternatives: Vec<(usize, Condition)>,
+    index: Index,
 }
 
 /// What a rule says about the events that it finds.
@@ -161,13 +175,18 @@ impl RuleSet {
         }
         used.sort();
         loaded.finish();
-        let Loaded { rules, conditions, sources, names, correlations, errors, .. } = loaded;
-        let alternatives: Vec<(usize, Condition)> = conditions
-            .into_iter()
-            .enumerate()
-            .flat_map(|(rule, condition)| condition.alternatives().into_iter().map(move |one| (rule, one)))
-            .collect();
-        let index = Index::new(alternatives.iter().map(|(_, condition)| condition), names.len());
+        let Loaded { rules, built_in, conditions, sources, names, correlations, errors, .. } = loaded;
+        let mut by_source: BTreeMap<Option<&RuleSource>, Vec<(usize, Condition)>> = BTreeMap::new();
+        for (number, condition) in conditions.into_iter().enumerate() {
+            let source = (number >= built_in).then(|| &sources[number]);
+            let alternatives = condition.alternatives().into_iter().map(|one| (number, one));
+            by_source.entry(source).or_default().extend(alternatives);
+        }
+        let part = |(source, alternatives): (Option<&RuleSource>, Vec<(usize, Condition)>)| {
+            let index = Index::new(alternatives.iter().map(|(_, condition)| condition), names.len());
+            Part { source: source.cloned(), alternatives, index }
+        };
+        let parts = by_source.into_iter().map(part).collect();
         let mut counting: HashMap<Over, Vec<(usize, usize)>> = HashMap::new();
         for (number, correlation) in correlations.iter().enumerate() {
             for (position, member) in correlation.members.iter().enumerate() {
@@ -175,7 +194,7 @@ impl RuleSet {
             }
         }
         let hash = hash_of(&used);
-        (Self { rules, sources, alternatives, names, index, correlations, counting, hash }, errors)
+        (Self { rules, sources, parts, names, correlations, counting, hash }, errors)
     }
 
     /// Returns 16 hex digits that change whenever a rule does.
@@ -219,17 +238,22 @@ impl RuleSet {
     pub fn matches<'r>(&'r self, event: &Event<'_>) -> Vec<RuleMatch<'r>> {
         let view = View::new(event, &self.names);
         let mut matches: Vec<RuleMatch<'r>> = Vec::new();
-        for alternative in self.index.candidates(&view) {
-            let (number, condition) = &self.alternatives[alternative as usize];
-            let is_found = matches.last().is_some_and(|last| last.number == *number);
-            if is_found || !self.sources[*number].covers(event.log_source) {
-                continue;
-            }
-            let mut evidence = Vec::new();
-            if condition.holds(&view, &mut evidence) {
-                matches.push(RuleMatch { rule: &self.rules[*number], number: *number, evidence });
+        let concerned =
+            |part: &&Part| part.source.as_ref().is_none_or(|source| source.covers(event.log_source));
+        for part in self.parts.iter().filter(concerned) {
+            for alternative in part.index.candidates(&view) {
+                let (number, condition) = &part.alternatives[alternative as usize];
+                let is_found = matches.last().is_some_and(|last| last.number == *number);
+                if is_found || !self.sources[*number].covers(event.log_source) {
+                    continue;
+                }
+                let mut evidence = Vec::new();
+                if condition.holds(&view, &mut evidence) {
+                    matches.push(RuleMatch { rule: &self.rules[*number], number: *number, evidence });
+                }
             }
         }
+        matches.sort_by_key(|found| found.number);
         matches
     }
 }

@@ -401,7 +401,7 @@ proptest! {
                 };
                 let is_close = (told - f64::from(limit)).abs() < 1e-9;
                 let expected = rule < 2 && told >= f64::from(limit);
-                prop_assert!(is_close || !completed.is_empty() == expected, "{} at {} of {:?}", kind, number, history);
+                prop_assert!(is_close || completed.is_empty() != expected, "{} at {} of {:?}", kind, number, history);
             }
         }
     }

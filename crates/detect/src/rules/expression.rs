@@ -80,9 +80,8 @@ impl Expression {
 
 fn steps(hir: &Hir) -> usize {
     match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Empty | HirKind::Look(_) | HirKind::Class(Class::Bytes(_)) => 1,
         HirKind::Literal(literal) => literal.0.len(),
-        HirKind::Class(Class::Bytes(_)) => 1,
         HirKind::Class(Class::Unicode(class)) => class.ranges().len(),
         HirKind::Capture(capture) => steps(&capture.sub),
         HirKind::Repetition(repetition) => {

@@ -21,6 +21,8 @@ use super::{
 #[derive(Default)]
 pub(super) struct Loaded {
     pub(super) rules: Vec<Rule>,
+    /// So many of them, the first, come with the program.
+    pub(super) built_in: usize,
     pub(super) conditions: Vec<Condition>,
     pub(super) sources: Vec<RuleSource>,
     pub(super) names: FieldNames,
@@ -283,6 +285,7 @@ impl Loaded {
         let condition =
             compile(&stated.detection, &mut self.names, &self.placeholders, &mut self.allowance, self.trust)?;
         self.refer(&rule.id, stated.name.as_deref(), Over::Rule(self.rules.len()))?;
+        self.built_in += usize::from(self.trust == Trust::BuiltIn);
         self.conditions.push(condition);
         self.sources.push(RuleSource::from(&stated.logsource));
         self.rules.push(rule);

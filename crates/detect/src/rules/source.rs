@@ -3,7 +3,7 @@
 use crate::event::LogSource;
 
 /// The log source that a rule states; a part that it leaves out may be anything.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RuleSource {
     category: Option<String>,
     product: Option<String>,

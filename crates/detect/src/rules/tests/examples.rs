@@ -91,7 +91,8 @@ fn advice_of_a_rule_that_has_none() -> Arc<str> {
 #[test]
 fn no_built_in_rule_is_looked_at_without_a_needle() {
     let rules = RuleSet::built_in();
-    let without = rules.alternatives.iter().filter(|(_, condition)| needle::needles(condition).is_none());
+    let alternatives = rules.parts.iter().flat_map(|part| &part.alternatives);
+    let without = alternatives.filter(|(_, condition)| needle::needles(condition).is_none());
     let titles: Vec<_> = without.map(|(number, _)| &rules.rules[*number].title).collect();
     assert!(titles.is_empty(), "give these rules a text that they can't do without: {titles:#?}");
 }

@@ -183,6 +183,7 @@ fn written(value: &Yaml) -> String {
     }
 }
 
+#[expect(clippy::float_cmp, reason = "equal is what the rule asks for")]
 fn fits(found: &Value<'_>, wanted: &Yaml, modifiers: &[&str]) -> bool {
     let has = |modifier: &str| modifiers.contains(&modifier);
     let Some(text) = text_of(found) else { return false };
@@ -215,7 +216,7 @@ fn fits(found: &Value<'_>, wanted: &Yaml, modifiers: &[&str]) -> bool {
         Yaml::String(wanted) => symbols(wanted),
         other => literal(&written(other)),
     };
-    let symbols = if has("windash") { with_dashes(symbols) } else { symbols };
+    let symbols = if has("windash") { with_dashes(&symbols) } else { symbols };
     encoded(&symbols, modifiers)
         .into_iter()
         .any(|symbols| like(&around(symbols, modifiers), &text, has("cased")))
@@ -250,7 +251,7 @@ fn symbols(text: &str) -> Vec<Symbol> {
 }
 
 /// A dash before a word and after none may be any dash.
-fn with_dashes(symbols: Vec<Symbol>) -> Vec<Symbol> {
+fn with_dashes(symbols: &[Symbol]) -> Vec<Symbol> {
     let is_word = |at: Option<usize>| {
         let symbol = at.and_then(|at| symbols.get(at));
         matches!(symbol, Some(Symbol::Char(c)) if c.is_alphanumeric() || *c == '_')
@@ -372,11 +373,11 @@ fn digits(bits: &[bool]) -> Vec<u8> {
 
 fn base64(bytes: &[u8]) -> Vec<u8> {
     let mut bits = bits(bytes);
-    while bits.len() % 6 != 0 {
+    while !bits.len().is_multiple_of(6) {
         bits.push(false);
     }
     let mut digits = digits(&bits);
-    while digits.len() % 4 != 0 {
+    while !digits.len().is_multiple_of(4) {
         digits.push(b'=');
     }
     digits
