@@ -408,6 +408,7 @@ fn what_is_no_list_is_unusable() {
     let broken = [
         ("a.json", "{\"type\": \"bundle\",\n\"objects\": [", 2),
         ("a.json", "{}", 1),
+        ("a.txt", "{\n", 1),
         ("a.csv", "colour,size\nred,7\n", 1),
         ("a.txt", "<html>\n<body>Not found</body>\n", 1),
     ];

@@ -36,7 +36,11 @@ struct Object {
 pub(super) fn read(text: &str, reading: &mut Reading<'_>) {
     let bundle: Bundle<'_> = match serde_json::from_str(text) {
         Ok(bundle) => bundle,
-        Err(error) => return reading.break_off(error.line().max(1), format!("is no STIX bundle: {error}")),
+        Err(error) => {
+            // A text that breaks off does so behind its last line.
+            let line = error.line().min(text.lines().count()).max(1);
+            return reading.break_off(line, format!("is no STIX bundle: {error}"));
+        }
     };
     let mut lines = Lines { text, line: 1, at: 0 };
     for object in bundle.objects {
