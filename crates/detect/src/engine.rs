@@ -242,6 +242,26 @@ mod tests {
     }
 
     #[test]
+    fn a_report_of_windows_is_no_input_however_it_is_rendered() {
+        let message = "Microsoft-Windows-Sysmon/Operational event 11: UtcTime: 2026-01-31 08:00:00.000; \
+            Image: C:\\Windows\\system32\\cmd.exe; TargetFilename: C:\\Users\\ana\\notes.txt; User: CORP\\ana";
+        let analysis = ENGINE.analyze(&entry("sysmon", SeverityLevel::Info, message, "{}"));
+        assert!(analysis.detections.iter().all(|found| !found.id.starts_with("payload.")), "{analysis:?}");
+    }
+
+    #[test]
+    fn a_visitor_can_not_pass_a_payload_off_as_a_report_of_windows() {
+        for name in ["Name", "Channel", "ProviderName"] {
+            for word in ["Security", "Microsoft-Windows-Sysmon/Operational"] {
+                let metadata =
+                    serde_json::json!({ "params": { name: word, "q": "1' or '1'='1" } }).to_string();
+                let analysis = ENGINE.analyze(&entry("shop", SeverityLevel::Info, "order placed", &metadata));
+                assert_eq!(analysis.category, Category::SqlInjection, "{name} {word}: {analysis:?}");
+            }
+        }
+    }
+
+    #[test]
     fn everyday_lines_are_none() {
         for message in [
             "LOG:  duration: 842.714 ms  statement: SELECT a FROM test WHERE b = 1 AND c = 1 UNION SELECT 2",

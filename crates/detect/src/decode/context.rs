@@ -16,9 +16,6 @@ const WORDS_IN_ALL: u32 = 5;
 /// A raw value is judged by its beginning.
 const MOST_WORDS: usize = 64;
 
-/// So many labels make a record that somebody wrote out.
-const LABELS: usize = 3;
-
 /// Words that logs put in front of what they say.
 const LEVELS: [&str; 16] = [
     "INFO",
@@ -41,11 +38,7 @@ const LEVELS: [&str; 16] = [
 
 /// Returns [`Context::Value`] for what looks like one value, [`Context::Prose`] for anything else.
 pub(crate) fn of(message: &str) -> Context {
-    if starts_like_a_log(message) || reads_like_a_record(message) || reads_like_a_sentence(message) {
-        Context::Prose
-    } else {
-        Context::Value
-    }
+    if starts_like_a_log(message) || reads_like_a_sentence(message) { Context::Prose } else { Context::Value }
 }
 
 /// Whether a text starts with a time, a level, or a label such as `ERROR:`, `[error]`, `query:`.
@@ -65,15 +58,6 @@ fn starts_like_a_log(text: &str) -> bool {
         word.starts_with(|c: char| c.is_ascii_uppercase()) && LEVELS.contains(&word)
     });
     (is_dated && words.next().is_some()) || is_labelled || has_level
-}
-
-/// Whether values stand behind their names, as in `Image: C:\cmd.exe; User: eve; LogonId: 0x3e7`.
-fn reads_like_a_record(text: &str) -> bool {
-    let words = text.split_ascii_whitespace().take(MOST_WORDS);
-    let names = words.filter_map(|word| word.strip_suffix(':'));
-    let is_name =
-        |name: &&str| name.len() >= 2 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    !text.starts_with('<') && names.filter(is_name).nth(LABELS - 1).is_some()
 }
 
 /// Whether plain words follow each other as they do in a language, and not as in SQL or markup.
@@ -131,7 +115,6 @@ mod tests {
             "[error] file not found",
             "Fix the parser so that it reads <script> tags",
             "query: SELECT 1",
-            "Sysmon event 11: UtcTime: 2026-01-01; Image: C:\\Windows\\cmd.exe; TargetFilename: C:\\a.dll; User: x",
             "Fix XSS: escape <script>alert(1)</script> in titles (#42)",
             "Traceback (most recent call last): cursor.execute(\"SELECT a FROM b WHERE c=1 OR d=2\")",
             "push to refs/heads/main: commit 743a531e \"make :port optional for \"AUTH command used\"\"",

@@ -44,10 +44,7 @@ fn windows_channel(event: &Event<'_>) -> Option<(&'static str, &'static str)> {
     ];
     for (at, field) in event.fields.iter().enumerate() {
         let Value::Text(text) = &field.value else { continue };
-        let name = field.name.rsplit('.').next().unwrap_or("");
-        let is_channel =
-            matches!(name, "Channel" | "Provider" | "Provider_Name" | "ProviderName" | "SourceName" | "Name");
-        if at != 1 && !is_channel {
+        if at != 1 && !names_channel(&field.name) {
             continue;
         }
         if let Some((_, channel, service)) = CHANNELS.iter().find(|(part, ..)| is_named(text, part)) {
@@ -61,6 +58,19 @@ fn windows_channel(event: &Event<'_>) -> Option<(&'static str, &'static str)> {
         }
     }
     None
+}
+
+/// Whether a field is one in which Windows or a collector names the channel or its provider. A visitor may send the same
+/// words as parameters, which lie in other members and must not pass for a report.
+fn names_channel(name: &str) -> bool {
+    const AROUND: [&str; 6] = ["Event", "System", "Provider", "#attributes", "@attributes", "winlog"];
+    let (around, last) = name.rsplit_once('.').unwrap_or(("", name));
+    let is_ours = around.is_empty() || around.split('.').all(|part| AROUND.contains(&part));
+    match last {
+        "Name" => is_ours && !around.is_empty(),
+        "Channel" | "Provider" | "Provider_Name" | "ProviderName" | "SourceName" => is_ours,
+        _ => false,
+    }
 }
 
 fn windows(channel: &'static str, service: &'static str, event: &mut Event<'_>) {
