@@ -46,6 +46,7 @@ use self::{
     correlation::{Correlation, Over},
     index::Index,
     load::Loaded,
+    needle::led_by_needles,
     source::RuleSource,
     view::{FieldNames, View},
 };
@@ -59,6 +60,7 @@ mod condition;
 pub(crate) mod correlation;
 mod encode;
 mod expression;
+mod finder;
 mod glob;
 mod index;
 mod load;
@@ -179,7 +181,7 @@ impl RuleSet {
         let mut by_source: BTreeMap<Option<&RuleSource>, Vec<(usize, Condition)>> = BTreeMap::new();
         for (number, condition) in conditions.into_iter().enumerate() {
             let source = (number >= built_in).then(|| &sources[number]);
-            let alternatives = condition.alternatives().into_iter().map(|one| (number, one));
+            let alternatives = condition.alternatives().into_iter().map(|one| (number, led_by_needles(one)));
             by_source.entry(source).or_default().extend(alternatives);
         }
         let part = |(source, alternatives): (Option<&RuleSource>, Vec<(usize, Condition)>)| {
@@ -241,14 +243,14 @@ impl RuleSet {
         let concerned =
             |part: &&Part| part.source.as_ref().is_none_or(|source| source.covers(event.log_source));
         for part in self.parts.iter().filter(concerned) {
-            for alternative in part.index.candidates(&view) {
-                let (number, condition) = &part.alternatives[alternative as usize];
+            for candidate in part.index.candidates(&view) {
+                let (number, condition) = &part.alternatives[candidate.condition as usize];
                 let is_found = matches.last().is_some_and(|last| last.number == *number);
                 if is_found || !self.sources[*number].covers(event.log_source) {
                     continue;
                 }
                 let mut evidence = Vec::new();
-                if condition.holds(&view, &mut evidence) {
+                if condition.holds_at(candidate.places, &view, &mut evidence) {
                     matches.push(RuleMatch { rule: &self.rules[*number], number: *number, evidence });
                 }
             }

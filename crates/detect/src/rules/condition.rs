@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use super::{
     expression::Expression,
     glob::Glob,
+    index::Places,
     time_part::TimePart,
     view::{FieldId, View},
 };
@@ -118,6 +119,28 @@ impl Condition {
                 None => vec![Self::All(parts)],
             },
             other => vec![other],
+        }
+    }
+
+    /// As `holds`, once it is known that the needles of its first part occur at these places and nowhere else.
+    pub(super) fn holds_at(&self, places: Places, view: &View<'_>, evidence: &mut Vec<Evidence>) -> bool {
+        match self {
+            Self::All(parts) => {
+                let Some((first, others)) = parts.split_first() else { return true };
+                let before = evidence.len();
+                let holds = first.holds_at(places, view, evidence)
+                    && others.iter().all(|condition| condition.holds(view, evidence));
+                if !holds {
+                    evidence.truncate(before);
+                }
+                holds
+            }
+            Self::Anywhere(test) => {
+                let mut values = view.whole_values().filter(|index| places.contain(*index));
+                let found = values.find_map(|index| test.find(view, index));
+                found.map(|found| evidence.push(found)).is_some()
+            }
+            other => other.holds(view, evidence),
         }
     }
 

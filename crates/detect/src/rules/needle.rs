@@ -29,7 +29,7 @@ const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
 /// Returns needles of which one must occur for the condition to hold; `None` if it may hold without any.
 pub(super) fn needles(condition: &Condition) -> Option<Vec<Needle>> {
     match condition {
-        Condition::All(parts) => parts.iter().filter_map(needles).max_by_key(|found| selectivity(found)),
+        Condition::All(parts) => lead(parts).map(|(_, needles)| needles),
         Condition::Any(parts) | Condition::AtLeast(1.., parts) => {
             let all: Option<Vec<_>> = parts.iter().map(needles).collect();
             all.map(|lists| lists.concat()).filter(|list| list.len() <= NEEDLES_MAX)
@@ -52,6 +52,23 @@ pub(super) fn needles(condition: &Condition) -> Option<Vec<Needle>> {
         | Condition::IsNull(_)
         | Condition::Members { share: Share::AllOrEmpty | Share::None, .. } => None,
     }
+}
+
+/// Puts the part of a condition that has the needles first, so that it is asked first and knows where to look.
+pub(super) fn led_by_needles(condition: Condition) -> Condition {
+    let Condition::All(parts) = condition else { return condition };
+    let mut parts: Vec<Condition> = parts.into_iter().map(led_by_needles).collect();
+    if let Some((at, _)) = lead(&parts) {
+        parts[..=at].rotate_right(1);
+    }
+    Condition::All(parts)
+}
+
+/// Returns which of several parts has the most selective needles, the first of such, and these.
+fn lead(parts: &[Condition]) -> Option<(usize, Vec<Needle>)> {
+    // Of equals, `max_by_key` returns the last one.
+    let of_parts = parts.iter().enumerate().rev().filter_map(|(at, part)| Some((at, needles(part)?)));
+    of_parts.max_by_key(|(_, found)| selectivity(found))
 }
 
 impl Needle {

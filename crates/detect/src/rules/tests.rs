@@ -105,6 +105,21 @@ fn keywords_look_everywhere_and_may_all_be_asked_for() {
 }
 
 #[test]
+fn a_keyword_is_found_in_whichever_of_many_values_it_stands() {
+    let rules = rules("sel:\n  '|re': 'al+pha[0-9]'\nfilter:\n  - beta\ncondition: sel and not filter");
+    let names: Vec<String> = (0..300).map(|number| format!("n{number}")).collect();
+    for place in [0, 1, 62, 63, 64, 299] {
+        // Everywhere else stands what only calls for a look.
+        let value = |at: usize| text(if at == place { "an alpha7" } else { "alpha" });
+        let fields: Vec<_> = names.iter().enumerate().map(|(at, name)| (name.as_str(), value(at))).collect();
+        let matches = rules.matches(&event(&fields));
+        assert_eq!(matches[0].evidence, [(place, Some(3..9))]);
+    }
+    let broken = event(&[("message", text("al")), ("other", text("pha7"))]);
+    assert!(rules.matches(&broken).is_empty());
+}
+
+#[test]
 fn a_list_holds_for_any_value_and_with_all_for_all() {
     check("f|contains:\n    - one\n    - two", &texts(&["one", "two"]), &texts(&["three"]));
     check("f|contains|all:\n    - one\n    - two", &texts(&["two one"]), &texts(&["one", "two"]));

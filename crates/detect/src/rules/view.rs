@@ -109,6 +109,11 @@ impl<'e> View<'e> {
         self.folded.get(self.spans[index].clone()).expect("spans are cut between values")
     }
 
+    /// Returns where `whole` holds the folded text of a value in which keywords are looked for.
+    pub(super) fn span(&self, index: usize) -> Range<usize> {
+        self.spans[index].clone()
+    }
+
     /// Returns a value's text as it was written.
     pub(super) fn written(&self, index: usize) -> &str {
         match self.value(index) {
