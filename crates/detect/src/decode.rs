@@ -180,7 +180,7 @@ fn message<'a>(message: &'a str, decoded: &mut Decoded<'a>) -> usize {
         ftp::decode(text, &mut decoded.event);
     }
     key_value::decode(text, &mut decoded.event);
-    let context = if header.program.is_some() { Context::Prose } else { context::of(message) };
+    let context = if header.program.is_some() { Context::Prose } else { context::of_message(message) };
     if context == Context::Value {
         decoded.push_input("payload", message.into(), Origin::Message, context, name, Plus::Literal);
     } else {
@@ -204,7 +204,7 @@ fn member_inputs(members: Range<usize>, decoded: &mut Decoded<'_>) {
                 decoded.push_input("payload", text, origin, Context::Parameter, name, Plus::Space);
             }
             Role::Typed => {
-                let context = context::of(&text);
+                let context = context::of_typed(&text);
                 decoded.inputs.push(Input { field: index, context, name });
             }
             Role::Header => decoded.inputs.push(Input { field: index, context: Context::Header, name }),
