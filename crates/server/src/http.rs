@@ -14,17 +14,23 @@ mod leftover;
 mod listen;
 mod request_id;
 
-use std::any::Any;
+use std::{
+    any::Any,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+};
 
 use axum::{
     Router,
     body::{Body, HttpBody as _},
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use tower_http::catch_panic::CatchPanicLayer;
+use hyper::body::Incoming;
+use tower::Service as _;
 use tracing::error;
 
 use self::{error::ApiError, leftover::SharedBody};
@@ -33,64 +39,81 @@ use crate::{app::App, config::Mode};
 pub use docs::openapi;
 pub use listen::serve;
 
-/// Returns the whole API of `API.md` as one service.
-pub fn router(app: &App) -> Router {
-    let (routes, openapi) = docs::routes().split_for_parts();
-    routes
-        .merge(docs::pages(openapi))
-        .with_state(app.clone())
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(app.clone(), envelope))
+/// The whole API of `API.md`. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    router: Router,
+    mode: Mode,
 }
 
-/// Gives the request its id, turns strangers away from `dev`, and writes every failure as a problem.
-async fn envelope(State(app): State<App>, request: Request, next: Next) -> Response {
-    let id = request_id::of(request.headers());
-    let (request, body) = share_body(request);
-    let refused = if app.mode == Mode::Dev { refuse_strangers(&request).err() } else { None };
-    let mut response = match refused {
-        Some(refusal) => refusal.into_response(),
-        None => request_id::scope(id.clone(), next.run(request)).await,
-    };
-    if let Some(problem) = problem_of(&mut response) {
-        problem.write_into(&mut response, request_id::text(&id));
-        if let Some(body) = body {
-            body.discard().await;
-        }
+impl Api {
+    pub fn new(app: &App) -> Self {
+        let (routes, openapi) = docs::routes().split_for_parts();
+        let router = routes.merge(docs::pages(openapi)).with_state(app.clone());
+        Self { router, mode: app.mode }
     }
-    let headers = response.headers_mut();
-    headers.insert(request_id::HEADER, id);
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+
+    /// The envelope: gives the request its id, turns strangers away from `dev`, and writes every failure as a problem.
+    // As layers of the router these would be boxed and copied for each request.
+    async fn answer(self, request: Request<Incoming>) -> Response {
+        let id = request_id::of(request.headers());
+        let (request, body) = share_body(request);
+        let refused = if self.mode == Mode::Dev { refuse_strangers(&request).err() } else { None };
+        let mut response = match refused {
+            Some(refusal) => refusal.into_response(),
+            None => request_id::scope(id.clone(), routed(self.router, request)).await,
+        };
+        if let Some(problem) = problem_of(&mut response) {
+            problem.write_into(&mut response, request_id::text(&id));
+            if let Some(body) = body {
+                body.discard().await;
+            }
+        }
+        let headers = response.headers_mut();
+        headers.insert(request_id::HEADER, id);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
 }
 
 /// Keeps a hand on the request's body, if it has one.
-fn share_body(request: Request) -> (Request, Option<SharedBody>) {
-    if request.body().is_end_stream() {
-        return (request, None);
-    }
+fn share_body(request: Request<Incoming>) -> (Request, Option<SharedBody>) {
     let (parts, body) = request.into_parts();
+    if body.is_end_stream() {
+        return (Request::from_parts(parts, Body::empty()), None);
+    }
     let body = SharedBody::new(body);
     (Request::from_parts(parts, Body::new(body.clone())), Some(body))
+}
+
+/// Returns the answer of the request's handler; a panic there is an answer too.
+async fn routed(mut router: Router, request: Request) -> Response {
+    let mut answer = pin!(async move { router.call(request).await });
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
+        Ok(answer) => answer.map(|Ok(response)| response),
+        Err(panic) => Poll::Ready(panicked(&*panic)),
+    })
+    .await
 }
 
 /// A web page elsewhere can make a browser call loopback; its `Origin`, or a `Host` of its own making, tells.
 fn refuse_strangers(request: &Request) -> Result<(), ApiError> {
     let refusal =
         || ApiError::forbidden("dev answers only requests whose Host is loopback, from its own pages.");
-    let [host] = texts(request.headers(), &header::HOST)[..] else { return Err(refusal()) };
-    let authority = request.uri().authority().map_or(host, |authority| authority.as_str());
-    if !(is_loopback(host) && is_loopback(authority)) {
+    let mut hosts = texts(request.headers(), header::HOST);
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(refusal()) };
+    let is_authority_loopback =
+        request.uri().authority().is_none_or(|authority| is_loopback(authority.as_str()));
+    if !(is_loopback(host) && is_authority_loopback) {
         return Err(refusal());
     }
     let is_own = |origin: &str| origin.strip_prefix("http://") == Some(host);
-    let origins = texts(request.headers(), &header::ORIGIN);
-    if origins.into_iter().all(is_own) { Ok(()) } else { Err(refusal()) }
+    if texts(request.headers(), header::ORIGIN).all(is_own) { Ok(()) } else { Err(refusal()) }
 }
 
 /// Returns each value of a header; what is no text becomes an empty one.
-fn texts<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Vec<&'r str> {
-    headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("")).collect()
+fn texts(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).iter().map(|value| value.to_str().unwrap_or(""))
 }
 
 /// Tells whether a `Host` header names this machine: `localhost`, 127.0.0.0/8 or `[::1]`, with or without a port.
@@ -113,8 +136,7 @@ fn problem_of(response: &mut Response) -> Option<ApiError> {
     (is_failure && status != StatusCode::NOT_MODIFIED).then(|| ApiError::of_status(status))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the layer gives the panic away")]
-fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+fn panicked(panic: &(dyn Any + Send)) -> Response {
     let message =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     error!(request.id = %request_id::current(), panic = message.unwrap_or("unknown"), "A request panicked");
@@ -123,7 +145,21 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use axum::routing::get;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_answers_with_a_failure() {
+        async fn broken() -> StatusCode {
+            tokio::task::yield_now().await;
+            panic!("broken")
+        }
+        let router = Router::new().route("/", get(broken));
+        let mut response = routed(router, Request::new(Body::empty())).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(problem_of(&mut response).is_some());
+    }
 
     #[test]
     fn only_loopback_hosts_are_local() {

@@ -65,7 +65,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     reload_when_told(app.clone(), config.rules.clone(), config.indicators.clone())?;
     announce(&config, &listener, &app.triage.engine)?;
-    http::serve(listener, http::router(&app), config.max_connections, told_to_stop()?).await;
+    http::serve(listener, http::Api::new(&app), config.max_connections, told_to_stop()?).await;
     info!("Stopped; everything acknowledged is stored");
     Ok(())
 }

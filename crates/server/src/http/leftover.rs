@@ -8,10 +8,9 @@ use std::{
     time::Duration,
 };
 
-use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 /// Whoever has more than this left to send is cut off.
 const LEFTOVER_MAX_BYTES: usize = 8 << 20;
@@ -19,10 +18,10 @@ const LEFTOVER_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A body that two can read: first the handler, then whoever clears up.
 #[derive(Clone)]
-pub struct SharedBody(Arc<Mutex<Body>>);
+pub struct SharedBody(Arc<Mutex<Incoming>>);
 
 impl SharedBody {
-    pub fn new(body: Body) -> Self {
+    pub fn new(body: Incoming) -> Self {
         Self(Arc::new(Mutex::new(body)))
     }
 
@@ -40,19 +39,19 @@ impl SharedBody {
         drop(tokio::time::timeout(LEFTOVER_DEADLINE, discarded).await);
     }
 
-    fn with<T>(&self, read: impl FnOnce(&mut Body) -> T) -> T {
+    fn with<T>(&self, read: impl FnOnce(&mut Incoming) -> T) -> T {
         read(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl HttpBody for SharedBody {
+impl Body for SharedBody {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = hyper::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         self.with(|body| Pin::new(body).poll_frame(context))
     }
 

@@ -1,9 +1,8 @@
 //! Accepts connections, bounded in number and patience, and drains them at the end.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
 
-use axum::{Router, extract::Request};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -12,8 +11,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
-use tower::ServiceExt as _;
 use tracing::{debug, warn};
+
+use super::Api;
 
 /// How long a client may take over a request's head, and how long a kept connection may idle.
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
@@ -23,12 +23,7 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stop` is ready, then lets the requests under way finish.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    max_connections: usize,
-    stop: impl Future<Output = ()>,
-) {
+pub async fn serve(listener: TcpListener, api: Api, max_connections: usize, stop: impl Future<Output = ()>) {
     let seats = Arc::new(Semaphore::new(max_connections));
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
@@ -39,9 +34,10 @@ pub async fn serve(
             () = &mut stop => break,
         };
         let service = service_fn({
-            let router = router.clone();
-            move |request: hyper::Request<Incoming>| {
-                router.clone().oneshot(request.map(axum::body::Body::new) as Request)
+            let api = api.clone();
+            move |request| {
+                let api = api.clone();
+                async { Ok::<_, Infallible>(api.answer(request).await) }
             }
         });
         let mut http = http1::Builder::new();

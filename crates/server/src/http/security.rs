@@ -7,12 +7,12 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Uri, header},
 };
 use sentinelflow_domain::{
-    analysis::{Analysis, Category, Degraded, Evidence, Judge, Level, Score, Severity},
+    analysis::{Analysis, Category, Degraded, Detection, Evidence, Judge, Level, Score, Severity},
     log_entry::{LogEntry, Metadata, SeverityLevel, Source},
-    store::{LogFilter, LogRecord, StatusFilter},
+    store::{LogFilter, LogId, LogRecord, StatusFilter},
     time::Timestamp,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::{
     IntoParams, ToSchema,
@@ -129,8 +129,8 @@ fn metadata(object: &mut JsonObject<'_>) -> Option<Metadata> {
 
 #[derive(Serialize, ToSchema)]
 struct Analyzed<'a> {
-    #[schema(example = "65b21f3e9c1d4a0007f3a1b2")]
-    log_id: String,
+    #[schema(value_type = String, example = "65b21f3e9c1d4a0007f3a1b2")]
+    log_id: LogId,
     analysis: AnalysisShape<'a>,
 }
 
@@ -152,7 +152,9 @@ struct AnalysisShape<'a> {
     /// MITRE ATT&CK techniques.
     #[schema(value_type = Vec<String>, example = json!(["T1190"]))]
     techniques: &'a [std::sync::Arc<str>],
-    detections: Vec<DetectionShape<'a>>,
+    #[serde(serialize_with = "each_as::<DetectionShape<'_>, _, _>")]
+    #[schema(value_type = Vec<DetectionShape<'a>>)]
+    detections: &'a [Detection],
     /// Why the analysis stands without the model's part, null if it has it.
     #[schema(value_type = Option<String>, example = "model_off")]
     degraded: Option<Degraded>,
@@ -168,11 +170,13 @@ struct DetectionShape<'a> {
     title: &'a str,
     #[schema(value_type = String, example = "high")]
     level: Level,
-    evidence: Vec<EvidenceShape<'a>>,
+    #[serde(serialize_with = "each_as::<EvidenceShape<'_>, _, _>")]
+    #[schema(value_type = Vec<EvidenceShape<'a>>)]
+    evidence: &'a [Evidence],
     /// Ids of earlier logs of the tenant that this rests on, the latest last; of many, the latest 16. Absent if none.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false)]
-    events: Vec<String>,
+    #[serde(skip_serializing_if = "<[LogId]>::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    events: &'a [LogId],
 }
 
 #[derive(Serialize, ToSchema)]
@@ -183,16 +187,17 @@ struct EvidenceShape<'a> {
     excerpt: &'a str,
 }
 
+/// Writes each item as its shape; a list of the shapes would be made only to be written.
+fn each_as<'a, Shape, Item, S>(items: &&'a [Item], serializer: S) -> Result<S::Ok, S::Error>
+where
+    Shape: From<&'a Item> + Serialize,
+    S: Serializer,
+{
+    serializer.collect_seq(items.iter().map(Shape::from))
+}
+
 impl<'a> From<&'a Analysis> for AnalysisShape<'a> {
     fn from(analysis: &'a Analysis) -> Self {
-        let evidence = |Evidence { field, excerpt }: &'a Evidence| EvidenceShape { field, excerpt };
-        let detections = analysis.detections.iter().map(|detection| DetectionShape {
-            id: &detection.id,
-            title: &detection.title,
-            level: detection.level,
-            evidence: detection.evidence.iter().map(evidence).collect(),
-            events: detection.events.iter().map(ToString::to_string).collect(),
-        });
         Self {
             score: analysis.score.value(),
             severity: analysis.score.severity().as_str(),
@@ -202,11 +207,29 @@ impl<'a> From<&'a Analysis> for AnalysisShape<'a> {
             engine: analysis.engine,
             model: analysis.model.as_deref(),
             techniques: &analysis.techniques,
-            detections: detections.collect(),
+            detections: &analysis.detections,
             degraded: analysis.degraded,
             engine_version: &analysis.engine_version,
             rule_set: &analysis.rule_set,
         }
+    }
+}
+
+impl<'a> From<&'a Detection> for DetectionShape<'a> {
+    fn from(detection: &'a Detection) -> Self {
+        Self {
+            id: &detection.id,
+            title: &detection.title,
+            level: detection.level,
+            evidence: &detection.evidence,
+            events: &detection.events,
+        }
+    }
+}
+
+impl<'a> From<&'a Evidence> for EvidenceShape<'a> {
+    fn from(evidence: &'a Evidence) -> Self {
+        Self { field: &evidence.field, excerpt: &evidence.excerpt }
     }
 }
 
@@ -232,8 +255,7 @@ async fn analyze(
     if is_replay {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
-    let analyzed = Analyzed { log_id: log_id.to_string(), analysis: (&*analysis).into() };
-    Ok((headers, json(&analyzed)))
+    Ok((headers, json(&Analyzed { log_id, analysis: (&*analysis).into() })))
 }
 
 /// An answer that is written already.
