@@ -10,6 +10,8 @@ mod stats;
 mod caller;
 mod error;
 mod extract;
+mod head_timer;
+mod joined_writes;
 mod leftover;
 mod listen;
 mod request_id;

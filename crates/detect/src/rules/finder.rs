@@ -31,15 +31,15 @@ impl Finder {
         let texts: Vec<Box<[u8]>> = texts.map(|text| text.as_bytes().into()).collect();
         let mut shared: HashMap<u32, usize, foldhash::fast::RandomState> = HashMap::default();
         for window in texts.iter().flat_map(|text| text.array_windows()) {
-            *shared.entry(wide_key(window)).or_default() += 1;
+            *shared.entry(wide_key(*window)).or_default() += 1;
         }
         let (mut wide, mut narrow) = (Windows::default(), Windows::default());
         for (number, text) in (0_u32..).zip(&texts) {
-            let windows = text.array_windows().map(wide_key).enumerate();
+            let windows = text.array_windows().copied().map(wide_key).enumerate();
             // What few texts share, few log lines hold.
             match windows.min_by_key(|(_, key)| shared[key]) {
                 Some((at, key)) => wide.add(key, number, at),
-                None => narrow.add(narrow_key(text.first_chunk().expect("at least two bytes")), number, 0),
+                None => narrow.add(narrow_key(*text.first_chunk().expect("at least two bytes")), number, 0),
             }
         }
         Self { texts, wide, narrow }
@@ -49,13 +49,13 @@ impl Finder {
     pub(super) fn find(&self, text: &str, mut found: impl FnMut(usize, Range<usize>)) {
         let bytes = text.as_bytes();
         if !self.narrow.texts.is_empty() {
-            for (at, key) in bytes.array_windows().map(narrow_key).enumerate() {
+            for (at, key) in bytes.array_windows().copied().map(narrow_key).enumerate() {
                 if self.narrow.may_hold(key) {
                     self.look(&self.narrow, key, bytes, at, &mut found);
                 }
             }
         }
-        for (at, key) in bytes.array_windows().map(wide_key).enumerate() {
+        for (at, key) in bytes.array_windows().copied().map(wide_key).enumerate() {
             if self.wide.may_hold(key) {
                 self.look(&self.wide, key, bytes, at, &mut found);
             }
@@ -101,12 +101,12 @@ impl Windows {
     }
 }
 
-fn wide_key(window: &[u8; WIDE]) -> u32 {
-    u32::from_le_bytes(*window)
+fn wide_key(window: [u8; WIDE]) -> u32 {
+    u32::from_le_bytes(window)
 }
 
-fn narrow_key(window: &[u8; NARROW]) -> u32 {
-    u16::from_le_bytes(*window).into()
+fn narrow_key(window: [u8; NARROW]) -> u32 {
+    u16::from_le_bytes(window).into()
 }
 
 /// Returns the high bits of a product (Knuth's multiplicative hashing).

@@ -3,17 +3,14 @@
 use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
 use tracing::{debug, warn};
 
-use super::Api;
+use super::{Api, head_timer::HeadTimer, joined_writes::JoinedWrites};
 
 /// How long a client may take over a request's head, and how long a kept connection may idle.
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
@@ -41,8 +38,8 @@ pub async fn serve(listener: TcpListener, api: Api, max_connections: usize, stop
             }
         });
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE);
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        http.timer(HeadTimer::new()).header_read_timeout(HEAD_DEADLINE);
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(JoinedWrites(stream)), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 debug!(error = %error, "A connection ended early");
