@@ -21,6 +21,11 @@ use super::{
 /// How long a retry is recognised, at least.
 const IDEMPOTENCY_HOURS: u32 = 24;
 
+pub(super) const INSERT: &str =
+    "INSERT INTO logs (id, tenant, received_at, timestamp, event_id, score, category, severity_level,
+                       source, message, metadata, summary, analysis)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
 /// A log ready to be written: the analysis is already text, so that the one writing thread needn't make it.
 pub(super) struct LogRow {
     tenant: i64,
@@ -52,12 +57,7 @@ impl LogRow {
     /// Adds the log and returns its row.
     pub(super) fn insert(&self, batch: &mut Batch<'_>) -> rusqlite::Result<i64> {
         let id = batch.mint(self.received_at);
-        let mut insert = batch.connection.prepare_cached(
-            "INSERT INTO logs (id, tenant, received_at, timestamp, event_id, score, category, severity_level,
-                               source, message, metadata, summary, analysis)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?;
-        insert.execute(params![
+        batch.insert_log()?.execute(params![
             id,
             self.tenant,
             self.received_at.as_millis(),

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::Connection;
+use rusqlite::{CachedStatement, Connection};
 use sentinelflow_domain::{store::StoreError, time::Timestamp};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +18,7 @@ use super::{
     checkpoint::Checkpoints,
     errors::store_error,
     filing::Unfiled,
+    logs,
     row_id::{Ids, Origin},
 };
 
@@ -137,16 +138,26 @@ pub(super) struct Batch<'c> {
     pub(super) connection: &'c Connection,
     pub(super) unfiled: &'c mut Unfiled,
     ids: &'c mut Ids,
+    insert_log: Option<CachedStatement<'c>>,
     after_commit: Vec<Box<dyn FnOnce()>>,
 }
 
-impl Batch<'_> {
+impl<'c> Batch<'c> {
     pub(super) fn origin(&self) -> Origin {
         self.ids.origin
     }
 
     pub(super) fn mint(&mut self, now: Timestamp) -> i64 {
         self.ids.mint(now)
+    }
+
+    /// Returns the statement that adds a log, looked up once for all logs of the transaction.
+    pub(super) fn insert_log(&mut self) -> rusqlite::Result<&mut CachedStatement<'c>> {
+        let statement = match self.insert_log.take() {
+            Some(statement) => statement,
+            None => self.connection.prepare_cached(logs::INSERT)?,
+        };
+        Ok(self.insert_log.insert(statement))
     }
 
     /// Does `change` to what is held in memory, once the transaction is on the disk and before anybody is answered.
@@ -244,7 +255,7 @@ fn transact(
 ) -> Result<Vec<Box<dyn FnOnce()>>, NotCommitted> {
     execute(connection, "BEGIN IMMEDIATE")?;
     let lead_stored_s = ids.lead_s;
-    let mut batch = Batch { connection, unfiled, ids, after_commit: Vec::new() };
+    let mut batch = Batch { connection, unfiled, ids, insert_log: None, after_commit: Vec::new() };
     for job in jobs {
         job.run(&mut batch);
         if connection.is_autocommit() {
@@ -360,6 +371,41 @@ mod tests {
         );
         assert!(first.is_err() && lost.is_err() && last.is_err());
         assert_eq!(stored(&writer).await, [0_i64; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_filing_that_fails_midway_leaves_nothing_behind() {
+        let (writer, busy) = busy_writer().await;
+        drop(busy);
+        let fail_at_the_second = |batch: &mut Batch<'_>| {
+            batch.connection.execute_batch(
+                "INSERT INTO tenants VALUES (1, 'ana', 'ana', 'FREE', NULL, 0);
+                 CREATE TRIGGER failure BEFORE INSERT ON filed_logs WHEN new.id = 2
+                 BEGIN SELECT RAISE(FAIL, 'as this test wants it'); END;",
+            )
+        };
+        let record_three = |batch: &mut Batch<'_>| {
+            *batch.unfiled = Unfiled::unknown();
+            batch.connection.execute_batch(
+                "INSERT INTO logs VALUES (1, 1, 60000, NULL, NULL, 1, 80, '', '', '', '', '', '', ''),
+                                         (2, 1, 60000, NULL, NULL, 1, 80, '', '', '', '', '', '', ''),
+                                         (3, 1, 60000, NULL, NULL, 1, 80, '', '', '', '', '', '', '')",
+            )
+        };
+        let kept = |batch: &mut Batch<'_>| {
+            batch.connection.query_row(
+                "SELECT (SELECT count(*) FROM logs), (SELECT count(*) FROM filed_logs),
+                        (SELECT coalesce(sum(events), 0) FROM minute_counts)",
+                [],
+                |row| Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?]),
+            )
+        };
+        writer.run(fail_at_the_second).await.unwrap();
+        assert!(matches!(writer.run(record_three).await, Err(StoreError::Unavailable(_))));
+        writer.run(|batch| batch.connection.execute_batch("DROP TRIGGER failure")).await.unwrap();
+        assert_eq!(writer.run(kept).await.unwrap(), [0, 0, 0]);
+        writer.run(record_three).await.unwrap();
+        assert_eq!(writer.run(kept).await.unwrap(), [3, 3, 3]);
     }
 
     #[tokio::test]
