@@ -278,14 +278,17 @@ impl<'de> Visitor<'de> for Bounds<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        self.inner::<A::Error>()?;
-        while let Some(name) = map.next_key::<std::borrow::Cow<'_, str>>()? {
-            map.next_value_seed(self.inner()?)?;
-            if let Some(names) = &mut self.names {
-                names.push(name.into_owned());
+        loop {
+            let has_member = match &mut self.names {
+                Some(names) => map.next_key()?.map(|name| names.push(name)).is_some(),
+                // Nobody wants the name, which is checked like any other text.
+                None => map.next_key_seed(self.inner()?)?.is_some(),
+            };
+            if !has_member {
+                return Ok(());
             }
+            map.next_value_seed(self.inner()?)?;
         }
-        Ok(())
     }
 }
 
@@ -316,7 +319,7 @@ mod tests {
             assert_eq!(Metadata::parse(raw), Err(reason));
         }
         assert!(Metadata::parse(&nested(METADATA_MAX_DEPTH)).is_ok());
-        for raw in [r#"{"a":1e999}"#, r#"{"a":"\ud800"}"#, r#"{"a":1}}"#, r#"{"a""#] {
+        for raw in [r#"{"a":1e999}"#, r#"{"a":"\ud800"}"#, r#"{"\ud800":1}"#, r#"{"a":1}}"#, r#"{"a""#] {
             assert!(matches!(Metadata::parse(raw), Err(InvalidMetadata::Malformed(_))), "{raw}");
         }
     }
