@@ -26,11 +26,11 @@ use super::{
 const QUEUE_LEN: usize = 512;
 /// How many jobs share a commit. More of them would make the first one wait without saving a visible part of a sync.
 const BATCH_MAX: usize = 256;
-/// While fewer wait than three quarters of those who came together lately, the writer naps: a commit costs as much for
+/// While fewer wait than seven eighths of those who came together lately, the writer naps: a commit costs as much for
 /// one log as for forty, so that callers who are about to come should share it.
 const NAP: Duration = Duration::from_micros(200);
-/// How often it naps for one commit: at most a millisecond, of an answer's ten.
-const NAPS: usize = 5;
+/// How often it naps for one commit: at most 1.6 ms, of an answer's ten.
+const NAPS: usize = 8;
 
 pub(super) struct Writer {
     /// `None` only while the writer is dropped.
@@ -195,7 +195,7 @@ fn serve(
     while queue.blocking_recv_many(&mut jobs, BATCH_MAX) > 0 {
         // A lone caller never waits here; of many, the first would otherwise get a commit of its own each time.
         for _ in 0..NAPS {
-            if jobs.len() >= crowd * 3 / 4 {
+            if jobs.len() >= crowd * 7 / 8 {
                 break;
             }
             thread::sleep(NAP);
