@@ -46,7 +46,7 @@ use self::{
     correlation::{Correlation, Over},
     index::Index,
     load::Loaded,
-    needle::led_by_needles,
+    needle::Led,
     source::RuleSource,
     view::{FieldNames, View},
 };
@@ -178,15 +178,16 @@ impl RuleSet {
         used.sort();
         loaded.finish();
         let Loaded { rules, built_in, conditions, sources, names, correlations, errors, .. } = loaded;
-        let mut by_source: BTreeMap<Option<&RuleSource>, Vec<(usize, Condition)>> = BTreeMap::new();
+        let mut by_source: BTreeMap<Option<&RuleSource>, Vec<(usize, Led)>> = BTreeMap::new();
         for (number, condition) in conditions.into_iter().enumerate() {
             let source = (number >= built_in).then(|| &sources[number]);
-            let alternatives = condition.alternatives().into_iter().map(|one| (number, led_by_needles(one)));
+            let alternatives = condition.alternatives().into_iter().map(|one| (number, Led::new(one)));
             by_source.entry(source).or_default().extend(alternatives);
         }
-        let part = |(source, alternatives): (Option<&RuleSource>, Vec<(usize, Condition)>)| {
-            let index = Index::new(alternatives.iter().map(|(_, condition)| condition), names.len());
-            Part { source: source.cloned(), alternatives, index }
+        let part = |(source, led): (Option<&RuleSource>, Vec<(usize, Led)>)| {
+            let led = led.into_iter().map(|(number, led)| ((number, led.condition), led.needles));
+            let (alternatives, needles): (_, Vec<_>) = led.unzip();
+            Part { source: source.cloned(), alternatives, index: Index::new(needles, names.len()) }
         };
         let parts = by_source.into_iter().map(part).collect();
         let mut counting: HashMap<Over, Vec<(usize, usize)>> = HashMap::new();

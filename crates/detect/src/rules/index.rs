@@ -4,12 +4,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 
-use super::{
-    condition::Condition,
-    finder::Finder,
-    needle::{Needle, needles},
-    view::View,
-};
+use super::{finder::Finder, needle::Needle, view::View};
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
@@ -52,14 +47,14 @@ pub(super) struct Candidate {
 pub(super) struct Places(u64);
 
 impl Places {
-    pub(super) const ALL: Self = Self(u64::MAX);
+    const ALL: Self = Self(u64::MAX);
     const NONE: Self = Self(0);
 
     fn of(index: usize) -> Self {
         Self(1 << index.min(63))
     }
 
-    fn and(self, other: Self) -> Self {
+    fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
@@ -75,14 +70,15 @@ const DENSE_MAX_BYTES: usize = 16 * 1024;
 const NEEDLES_TOGETHER: usize = 10_000;
 
 impl Index {
-    pub(super) fn new<'c>(conditions: impl Iterator<Item = &'c Condition>, fields: usize) -> Self {
+    /// Takes the needles of conditions, `None` for one that may hold without any, and how many fields rules ask for.
+    pub(super) fn new(needles: Vec<Option<Vec<Needle>>>, fields: usize) -> Self {
         let mut index = Self::default();
         let mut of_field = vec![Vec::new(); fields];
         let mut of_any_field = Vec::new();
         index.on_presence = vec![Vec::new(); fields];
-        for (rule, condition) in (0_u32..).zip(conditions) {
+        for (rule, needles) in (0_u32..).zip(needles) {
             index.rules += 1;
-            let Some(needles) = needles(condition) else {
+            let Some(needles) = needles else {
                 index.always.push(rule);
                 continue;
             };
@@ -212,7 +208,7 @@ impl Candidates {
         });
         rising.map(move |condition| {
             let of_it = places.iter().filter(|known| known.condition == condition);
-            let found = of_it.fold(Places::NONE, |all, known| all.and(known.places));
+            let found = of_it.fold(Places::NONE, |all, known| all.or(known.places));
             let is_known = found != Places::NONE && places.len() < PLACES_MAX;
             Candidate { condition, places: if is_known { found } else { Places::ALL } }
         })
