@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 /// So many logs may wait. A page of index is then written once for several commits, and a read of what waits still takes
 /// a fraction of a millisecond.
-const MOST_UNFILED: usize = 512;
+const MOST_UNFILED: usize = 256;
 
 /// The id above which logs are not filed, as an SQL expression.
 pub(super) const NEWEST_FILED: &str = "(SELECT coalesce(max(id), 0) FROM filed_logs)";
