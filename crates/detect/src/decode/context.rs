@@ -36,32 +36,14 @@ const LEVELS: [&str; 16] = [
     "EMERG",
 ];
 
-/// Levels that follow the number of a line.
-const NUMBERED_LEVELS: [&str; 9] =
-    ["error", "warn", "notice", "http", "info", "verbose", "debug", "trace", "silly"];
-
 /// Returns [`Context::Value`] for a message that looks like one value, [`Context::Prose`] for anything else.
 pub(crate) fn of_message(message: &str) -> Context {
-    let is_prose = starts_like_a_log(message) || is_numbered_line(message) || reads_like_a_sentence(message);
-    if is_prose { Context::Prose } else { Context::Value }
+    if starts_like_a_log(message) || reads_like_a_sentence(message) { Context::Prose } else { Context::Value }
 }
 
 /// The same for what somebody typed, who can write in front of it what logs do.
 pub(crate) fn of_typed(text: &str) -> Context {
     if reads_like_a_sentence(text) { Context::Prose } else { Context::Value }
-}
-
-/// Whether a text is a line that a compiler quotes, `  238 | if (a) b();`, or one of a log that counts them,
-/// `12 silly config load:file:/etc/npmrc`.
-fn is_numbered_line(text: &str) -> bool {
-    let trimmed = text.trim_start_matches(' ');
-    let rest = trimmed.trim_start_matches(|c: char| c.is_ascii_digit());
-    if rest.len() == trimmed.len() {
-        return false;
-    }
-    let is_quoted = text.len() - trimmed.len() >= 2 && rest.starts_with(" | ");
-    let level = rest.strip_prefix(' ').and_then(|rest| rest.split_once(' ')).map(|(level, _)| level);
-    is_quoted || level.is_some_and(|level| NUMBERED_LEVELS.contains(&level))
 }
 
 /// Whether a text starts with a time, a level, or a label such as `ERROR:`, `[error]`, `query:`.
@@ -126,7 +108,8 @@ mod tests {
             "; cat /etc/passwd",
             "admin'--",
             "1; waitfor delay '0:0:5' --",
-            "238 | cat /etc/passwd",
+            "  238 | cat /etc/passwd",
+            "12 info ; cat /etc/passwd",
             "12 or 1=1",
         ];
         for text in values {
@@ -143,8 +126,6 @@ mod tests {
             "query: SELECT 1",
             "Fix XSS: escape <script>alert(1)</script> in titles (#42)",
             "Traceback (most recent call last): cursor.execute(\"SELECT a FROM b WHERE c=1 OR d=2\")",
-            "  238 |         if (s == dot) *s++ = '.'; *s++ = '0' + (char)(x / d);",
-            "3 silly config load:file:/usr/lib/node_modules/npm/npmrc",
             "push to refs/heads/main: commit 743a531e \"make :port optional for \"AUTH command used\"\"",
         ];
         for text in prose {
