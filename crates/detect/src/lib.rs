@@ -8,6 +8,7 @@ pub mod examples;
 mod correlate;
 mod decode;
 mod explain;
+mod finder;
 mod finding;
 pub mod indicators;
 mod payload;

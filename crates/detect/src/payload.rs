@@ -10,13 +10,13 @@ mod xss;
 
 use std::{ops::Range, sync::Arc};
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 use sentinelflow_domain::analysis::Category;
 
 use crate::{
     decode::{Context, Decoded, Input},
     event::Value,
     explain::name_in_template,
+    finder::Finder,
     finding::{Finding, Quote},
     payload::marks::Marks,
     score,
@@ -88,7 +88,7 @@ impl Suspect<'_> {
 
 /// All payload detectors, compiled once.
 pub(crate) struct Detectors {
-    literals: AhoCorasick,
+    literals: Finder,
     signs: Vec<&'static Sign>,
 }
 
@@ -96,12 +96,7 @@ impl Detectors {
     pub(crate) fn new() -> Self {
         let signs: Vec<&'static Sign> =
             [sqli::SIGNS, xss::SIGNS, traversal::SIGNS, command::SIGNS].into_iter().flatten().collect();
-        let literals = AhoCorasickBuilder::new()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(signs.iter().map(|sign| sign.text))
-            .expect("the signs are few and fixed");
+        let literals = Finder::new(signs.iter().map(|sign| sign.text));
         Self { literals, signs }
     }
 
@@ -109,6 +104,7 @@ impl Detectors {
     pub(crate) fn findings(&self, decoded: &Decoded<'_>) -> Vec<Finding> {
         let mut found: Vec<Found<'_>> = Vec::new();
         let mut room = MAX_TOTAL_BYTES;
+        let mut lower = String::new();
         for input in &decoded.inputs {
             let Some(Value::Text(text)) = decoded.event.fields.get(input.field).map(|field| &field.value)
             else {
@@ -120,7 +116,10 @@ impl Detectors {
                 break;
             }
             for (part, offset) in [(start, 0), (end, text.len() - end.len())] {
-                for hit in self.hits(part, input) {
+                lower.clear();
+                lower.push_str(part);
+                lower.make_ascii_lowercase();
+                for hit in self.hits(part, &lower, input) {
                     remember(&mut found, input, &hit, offset);
                 }
             }
@@ -128,25 +127,25 @@ impl Detectors {
         found.into_iter().map(Found::into_finding).collect()
     }
 
-    /// Returns what the detectors see in one text.
-    fn hits(&self, text: &str, input: &Input<'_>) -> Vec<Hit> {
+    /// Returns what the detectors see in one text; `lower` is the same in lower case.
+    fn hits(&self, text: &str, lower: &str, input: &Input<'_>) -> Vec<Hit> {
         let mut hits = Vec::new();
         if text.is_empty() {
             return hits;
         }
         let marks = Marks::of(text);
         let mut suspect = Suspect { text, context: input.context, name: &input.name, marks, hints: 0 };
-        for found in self.literals.find_overlapping_iter(text) {
-            let sign = self.signs[found.pattern().as_usize()];
-            if !is_whole(text, found.range()) {
-                continue;
+        self.literals.find(lower, |sign, range| {
+            let sign = self.signs[sign];
+            if !is_whole(text, range.clone()) {
+                return;
             }
             suspect.hints |= 1 << sign.kind as u16;
             let points = if suspect.is_prose() { sign.prose } else { sign.value };
             if points > 0 {
-                hits.push(Hit { kind: sign.kind, points, range: found.range() });
+                hits.push(Hit { kind: sign.kind, points, range });
             }
-        }
+        });
         sqli::detect(&suspect, &mut hits);
         xss::detect(&suspect, &mut hits);
         traversal::detect(&suspect, &mut hits);

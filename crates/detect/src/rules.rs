@@ -46,7 +46,6 @@ use self::{
     correlation::{Correlation, Over},
     index::Index,
     load::Loaded,
-    needle::Led,
     source::RuleSource,
     view::{FieldNames, View},
 };
@@ -60,12 +59,12 @@ mod condition;
 pub(crate) mod correlation;
 mod encode;
 mod expression;
-mod finder;
 mod glob;
 mod index;
 mod load;
 mod needle;
 mod placeholders;
+mod probe;
 mod source;
 mod time_part;
 mod view;
@@ -178,16 +177,16 @@ impl RuleSet {
         used.sort();
         loaded.finish();
         let Loaded { rules, built_in, conditions, sources, names, correlations, errors, .. } = loaded;
-        let mut by_source: BTreeMap<Option<&RuleSource>, Vec<(usize, Led)>> = BTreeMap::new();
+        let mut by_source: BTreeMap<Option<&RuleSource>, Vec<(usize, Condition)>> = BTreeMap::new();
         for (number, condition) in conditions.into_iter().enumerate() {
             let source = (number >= built_in).then(|| &sources[number]);
-            let alternatives = condition.alternatives().into_iter().map(|one| (number, Led::new(one)));
+            let alternatives = condition.alternatives().into_iter().map(|one| (number, one));
             by_source.entry(source).or_default().extend(alternatives);
         }
-        let part = |(source, led): (Option<&RuleSource>, Vec<(usize, Led)>)| {
-            let led = led.into_iter().map(|(number, led)| ((number, led.condition), led.needles));
-            let (alternatives, needles): (_, Vec<_>) = led.unzip();
-            Part { source: source.cloned(), alternatives, index: Index::new(needles, names.len()) }
+        let part = |(source, mut alternatives): (Option<&RuleSource>, Vec<(usize, Condition)>)| {
+            let conditions = alternatives.iter_mut().map(|(_, condition)| condition);
+            let index = Index::new(conditions, names.len());
+            Part { source: source.cloned(), alternatives, index }
         };
         let parts = by_source.into_iter().map(part).collect();
         let mut counting: HashMap<Over, Vec<(usize, usize)>> = HashMap::new();
@@ -244,14 +243,15 @@ impl RuleSet {
         let concerned =
             |part: &&Part| part.source.as_ref().is_none_or(|source| source.covers(event.log_source));
         for part in self.parts.iter().filter(concerned) {
-            for candidate in part.index.candidates(&view) {
-                let (number, condition) = &part.alternatives[candidate.condition as usize];
+            let (candidates, found) = part.index.candidates(&view);
+            for candidate in candidates {
+                let (number, condition) = &part.alternatives[candidate as usize];
                 let is_found = matches.last().is_some_and(|last| last.number == *number);
                 if is_found || !self.sources[*number].covers(event.log_source) {
                     continue;
                 }
                 let mut evidence = Vec::new();
-                if condition.holds_at(candidate.places, &view, &mut evidence) {
+                if condition.holds(&view, &found, &mut evidence) {
                     matches.push(RuleMatch { rule: &self.rules[*number], number: *number, evidence });
                 }
             }

@@ -117,7 +117,7 @@ impl Compiler<'_> {
                 self.allowance.ask(values.len(), name)?;
                 let how = How { likeness: Likeness::Contains, trust: self.trust, ..How::default() };
                 let tests: Result<Vec<_>, _> = values.iter().map(|value| how.tests(value, name)).collect();
-                Ok(either(tests?.into_iter().flatten().map(Condition::Anywhere).collect()))
+                Ok(either(tests?.into_iter().flatten().map(Condition::anywhere).collect()))
             }
             Detection::ArrayMatch { field, quantifier, body } => self.members(field, *quantifier, body),
             Detection::Conditional { .. } => refuse(name, "a condition within a selection is not supported"),
@@ -145,7 +145,7 @@ impl Compiler<'_> {
             let values = values.iter();
             let tests: Result<Vec<_>, _> = values.map(|value| how.tests(value, near)).collect();
             let parts =
-                tests?.into_iter().map(|tests| either(tests.into_iter().map(Condition::Anywhere).collect()));
+                tests?.into_iter().map(|tests| either(tests.into_iter().map(Condition::anywhere).collect()));
             return Ok(how.link(parts.collect()));
         };
         let field = self.field(name)?;

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::{
     expression::Expression,
     glob::Glob,
-    index::Places,
+    probe::{Found, Places, Probe, Probes},
     time_part::TimePart,
     view::{FieldId, View},
 };
@@ -21,8 +21,9 @@ pub(super) enum Condition {
     Not(Box<Condition>),
     /// Holds if any value of the field fits.
     Field(FieldId, Test),
-    /// Holds if any value of the event fits. Pieces of the message are not asked again.
-    Anywhere(Test),
+    /// Holds if any value of the event fits. Pieces of the message are not asked again, and where there is a probe only
+    /// the values in which it found something are.
+    Anywhere(Test, Option<Probe>),
     IsPresent(FieldId),
     /// Holds if the field is absent or has a null.
     IsNull(FieldId),
@@ -122,45 +123,55 @@ impl Condition {
         }
     }
 
-    /// As `holds`, once it is known that the needles of its first part occur at these places and nowhere else.
-    pub(super) fn holds_at(&self, places: Places, view: &View<'_>, evidence: &mut Vec<Evidence>) -> bool {
+    pub(super) fn anywhere(test: Test) -> Self {
+        Self::Anywhere(test, None)
+    }
+
+    /// Lets every part that looks anywhere be told where to.
+    pub(super) fn probe(&mut self, probes: &mut Probes) {
         match self {
-            Self::All(parts) => {
-                let Some((first, others)) = parts.split_first() else { return true };
-                let before = evidence.len();
-                let holds = first.holds_at(places, view, evidence)
-                    && others.iter().all(|condition| condition.holds(view, evidence));
-                if !holds {
-                    evidence.truncate(before);
-                }
-                holds
+            Self::All(parts) | Self::Any(parts) | Self::AtLeast(_, parts) => {
+                parts.iter_mut().for_each(|part| part.probe(probes));
             }
-            Self::Anywhere(test) => {
-                let mut values = view.whole_values().filter(|index| places.contain(*index));
-                let found = values.find_map(|index| test.find(view, index));
-                found.map(|found| evidence.push(found)).is_some()
-            }
-            other => other.holds(view, evidence),
+            Self::Not(part) => part.probe(probes),
+            Self::Anywhere(test, probe) => *probe = probes.of(test),
+            _ => {}
+        }
+    }
+
+    /// Says quickly that the condition can't hold, if it can tell.
+    fn may_hold(&self, found: &Found) -> bool {
+        match self {
+            Self::Anywhere(_, Some(probe)) => found.places(*probe) != Places::NONE,
+            Self::Any(parts) => parts.iter().any(|part| part.may_hold(found)),
+            _ => true,
         }
     }
 
     /// Says whether the condition holds, and adds what made it hold to the evidence.
-    pub(super) fn holds(&self, view: &View<'_>, evidence: &mut Vec<Evidence>) -> bool {
+    pub(super) fn holds(&self, view: &View<'_>, found: &Found, evidence: &mut Vec<Evidence>) -> bool {
         let before = evidence.len();
         let holds = match self {
-            Self::All(conditions) => conditions.iter().all(|condition| condition.holds(view, evidence)),
-            Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(view, evidence)),
+            Self::All(conditions) => {
+                conditions.iter().all(|condition| condition.may_hold(found))
+                    && conditions.iter().all(|condition| condition.holds(view, found, evidence))
+            }
+            Self::Any(conditions) => {
+                conditions.iter().any(|condition| condition.holds(view, found, evidence))
+            }
             Self::AtLeast(count, conditions) => {
-                let holding = conditions.iter().filter(|condition| condition.holds(view, evidence));
+                let holding = conditions.iter().filter(|condition| condition.holds(view, found, evidence));
                 holding.count() as u64 >= *count
             }
-            Self::Not(condition) => return !condition.holds(view, &mut Vec::new()),
+            Self::Not(condition) => return !condition.holds(view, found, &mut Vec::new()),
             Self::Field(field, test) => {
                 let found = view.values_of(*field).find_map(|index| test.find(view, index));
                 found.map(|found| evidence.push(found)).is_some()
             }
-            Self::Anywhere(test) => {
-                let found = view.whole_values().find_map(|index| test.find(view, index));
+            Self::Anywhere(test, probe) => {
+                let places = probe.map_or(Places::ALL, |probe| found.places(probe));
+                let mut values = view.whole_values().filter(|index| places.contain(*index));
+                let found = values.find_map(|index| test.find(view, index));
                 found.map(|found| evidence.push(found)).is_some()
             }
             Self::IsPresent(field) => view.values_of(*field).next().is_some(),

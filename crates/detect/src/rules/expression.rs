@@ -1,4 +1,5 @@
 //! A regular expression that is built when it is first needed: of hundreds, a server ever uses a few.
+//! Never here: which texts an expression can't find anything without (`needle.rs`).
 
 use std::{
     ops::Range,
@@ -11,12 +12,21 @@ use regex_syntax::{
     hir::{Class, Hir, HirKind},
 };
 
+use super::needle::texts_of_pattern;
+
 #[derive(Debug, Clone)]
 pub(super) struct Expression {
     pattern: String,
     flags: Flags,
-    /// Shared by the copies of a condition, which are built once.
-    built: Arc<OnceLock<Regex>>,
+    /// Shared by the copies of a condition.
+    made: Arc<Made>,
+}
+
+/// What is made of an expression once.
+#[derive(Debug, Default)]
+struct Made {
+    regex: OnceLock<Regex>,
+    needles: OnceLock<Option<Vec<String>>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,7 +42,7 @@ const SIZE_MAX_BYTES: usize = 4 << 20;
 impl Expression {
     /// Returns an expression whose pattern is known to be good.
     pub(super) fn trusted(pattern: String, flags: Flags) -> Self {
-        Self { pattern, flags, built: Arc::default() }
+        Self { pattern, flags, made: Arc::default() }
     }
 
     /// Returns an expression, or why there is none.
@@ -42,7 +52,8 @@ impl Expression {
             let reason = error.to_string();
             reason.lines().last().unwrap_or_default().to_owned()
         })?;
-        Ok(Self { built: Arc::new(OnceLock::from(built)), ..expression })
+        let made = Made { regex: OnceLock::from(built), ..Made::default() };
+        Ok(Self { made: Arc::new(made), ..expression })
     }
 
     /// Returns about how many states it takes to follow a text; `None` for a pattern that can't be read.
@@ -52,14 +63,16 @@ impl Expression {
         hir.as_ref().map(steps)
     }
 
-    pub(super) fn pattern(&self) -> &str {
-        &self.pattern
+    /// Returns texts of which one must occur, in folded case, in whatever it finds; `None` if it may find something
+    /// without any. Reading them takes longer than anything else in loading a rule.
+    pub(super) fn needles(&self) -> Option<&[String]> {
+        self.made.needles.get_or_init(|| texts_of_pattern(&self.pattern)).as_deref()
     }
 
     /// Returns the first place that fits, widened to whole characters.
     pub(super) fn find(&self, text: &str) -> Option<Range<usize>> {
-        let built = self.built.get_or_init(|| self.build().expect("a trusted pattern can be built"));
-        let range = built.find(text.as_bytes())?.range();
+        let regex = self.made.regex.get_or_init(|| self.build().expect("a trusted pattern can be built"));
+        let range = regex.find(text.as_bytes())?.range();
         Some(text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end))
     }
 

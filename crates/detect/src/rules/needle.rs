@@ -17,15 +17,6 @@ pub(super) struct Needle {
     pub(super) text: String,
 }
 
-/// A condition of which the part that has the needles comes first, so that it is asked first and knows where to look.
-#[derive(Debug)]
-pub(super) struct Led {
-    pub(super) condition: Condition,
-    /// One of them must occur for the condition to hold; `None` if it may hold without any. Reading them off expressions
-    /// takes half the time of loading rules.
-    pub(super) needles: Option<Vec<Needle>>,
-}
-
 /// More needles than these cost more in the automaton than a look at the condition.
 const NEEDLES_MAX: usize = 256;
 
@@ -47,10 +38,8 @@ pub(super) fn needles(condition: &Condition) -> Option<Vec<Needle>> {
             Some(texts) => Some(texts.into_iter().map(|text| Needle { field: Some(*field), text }).collect()),
             None => Some(vec![Needle::presence(*field)]),
         },
-        Condition::Anywhere(test) => {
-            let texts = test_texts(test)?;
-            let is_rare = texts.iter().all(|text| text.len() >= SHORTEST_ANYWHERE);
-            is_rare.then(|| texts.into_iter().map(|text| Needle { field: None, text }).collect())
+        Condition::Anywhere(test, _) => {
+            Some(texts_anywhere(test)?.into_iter().map(|text| Needle { field: None, text }).collect())
         }
         Condition::IsPresent(field)
         | Condition::Differs(field, _)
@@ -60,22 +49,6 @@ pub(super) fn needles(condition: &Condition) -> Option<Vec<Needle>> {
         | Condition::Not(_)
         | Condition::IsNull(_)
         | Condition::Members { share: Share::AllOrEmpty | Share::None, .. } => None,
-    }
-}
-
-impl Led {
-    pub(super) fn new(condition: Condition) -> Self {
-        let Condition::All(parts) = condition else {
-            return Self { needles: needles(&condition), condition };
-        };
-        let (mut parts, mut needles): (Vec<Condition>, Vec<_>) =
-            parts.into_iter().map(Self::new).map(|part| (part.condition, part.needles)).unzip();
-        let found = needles.iter().enumerate().filter_map(|(at, found)| Some((at, found.as_ref()?)));
-        let Some((lead, _)) = found.max_by_key(|(_, found)| selectivity(found)) else {
-            return Self { condition: Condition::All(parts), needles: None };
-        };
-        parts[..=lead].rotate_right(1);
-        Self { condition: Condition::All(parts), needles: needles.swap_remove(lead) }
     }
 }
 
@@ -104,19 +77,31 @@ fn selectivity(needles: &[Needle]) -> (usize, bool, usize) {
     (rarity, is_of_a_field, NEEDLES_MAX.saturating_sub(needles.len()))
 }
 
+/// Returns texts of which one must occur in any value that the test finds something in; `None` if it may find something
+/// without any, or if every second value holds them.
+pub(super) fn texts_anywhere(test: &Test) -> Option<Vec<String>> {
+    test_texts(test).filter(|texts| texts.iter().all(|text| text.len() >= SHORTEST_ANYWHERE))
+}
+
+/// The same, `None` also where a common word is among the texts.
+pub(super) fn rare_texts_anywhere(test: &Test) -> Option<Vec<String>> {
+    const RARE: usize = 4;
+    texts_anywhere(test).filter(|texts| texts.iter().all(|text| rarity(text) >= RARE))
+}
+
 fn test_texts(test: &Test) -> Option<Vec<String>> {
     let texts = match test {
         Test::Folded(glob) => vec![glob.longest_text()?.to_owned()],
         Test::Written(glob) => vec![fold(glob.longest_text()?)],
         Test::Number { number, text } if number.abs() <= EXACT_INTEGER_MAX => vec![text.clone()],
-        Test::Regex(expression) => regex_texts(expression.pattern())?,
+        Test::Regex(expression) => expression.needles()?.to_vec(),
         _ => return None,
     };
     texts.iter().all(|text| !text.is_empty()).then_some(texts)
 }
 
 /// Returns folded texts of which one must occur in whatever the expression finds.
-fn regex_texts(pattern: &str) -> Option<Vec<String>> {
+pub(super) fn texts_of_pattern(pattern: &str) -> Option<Vec<String>> {
     // Flags that the rule gives besides can only widen letters to both cases, which folding undoes.
     let parse = |unicode| ParserBuilder::new().utf8(false).unicode(unicode).build().parse(pattern).ok();
     let hir = if pattern.is_ascii() { parse(false).or_else(|| parse(true))? } else { parse(true)? };

@@ -109,11 +109,6 @@ impl<'e> View<'e> {
         self.folded.get(self.spans[index].clone()).expect("spans are cut between values")
     }
 
-    /// Returns where `whole` holds the folded text of a value in which keywords are looked for.
-    pub(super) fn span(&self, index: usize) -> Range<usize> {
-        self.spans[index].clone()
-    }
-
     /// Returns a value's text as it was written.
     pub(super) fn written(&self, index: usize) -> &str {
         match self.value(index) {
@@ -143,6 +138,14 @@ impl<'e> View<'e> {
     /// first text's own memory, because what occurs in them occurs there too.
     pub(super) fn whole_values(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.len()).filter(|index| !self.is_piece[*index])
+    }
+
+    /// Returns the value in which a place in `whole` lies; `None` if it spans two.
+    pub(super) fn value_around(&self, place: &Range<usize>) -> Option<usize> {
+        self.whole_values().find(|index| {
+            let span = &self.spans[*index];
+            span.start <= place.start && place.end <= span.end
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     compile::{Trust, compile},
     condition::Evidence,
     placeholders::{self, Placeholders},
+    probe::Found,
     source::RuleSource,
     view::{FieldNames, View},
 };
@@ -115,7 +116,7 @@ fn holds(
         .map_err(|refusal| format!("the rule can't be used: {}", refusal.what))?;
     let mut evidence = Vec::new();
     let view = View::new(event, &names);
-    let holds = condition.holds(&view, &mut evidence);
+    let holds = condition.holds(&view, &Found::default(), &mut evidence);
     let found = |(index, range): Evidence| {
         let field = &event.fields[index];
         let text = text_of(&field.value);

@@ -1,53 +1,69 @@
-//! Looks for thousands of texts at once. Each is known by one window of four bytes; a bitmap that fits the nearest cache
+//! Looks for up to thousands of texts at once. Each is known by one window of four bytes; a bitmap that fits the nearest cache
 //! tells of nearly every place that no such window stands there. Unlike an automaton's, its steps need not wait for each
 //! other.
 
 use std::{collections::HashMap, ops::Range};
 
-/// Finds all occurrences of texts of two bytes and more.
-#[derive(Debug, Default)]
-pub(super) struct Finder {
+/// Finds all occurrences of texts; the empty one occurs nowhere.
+#[derive(Debug)]
+pub(crate) struct Finder {
     texts: Vec<Box<[u8]>>,
     wide: Windows,
     /// For texts shorter than four bytes: their first two.
     narrow: Windows,
+    /// Those of one byte.
+    single: Vec<(u8, usize)>,
 }
 
 /// Which windows the texts are known by.
 #[derive(Debug)]
 struct Windows {
-    /// A bit for each hash that a window has. With three thousand of them, one place in twenty is looked at in vain.
-    bits: Box<[u64; 1 << (HASH_BITS - 6)]>,
+    /// A bit for each hash that a window has; one in twenty is set at most, until there are thousands.
+    bits: Box<[u64]>,
+    /// How many bits of a product are not part of the hash.
+    shift: u32,
     /// By window: texts, and where in them it stands.
     texts: HashMap<u32, Vec<(u32, usize)>, foldhash::fast::RandomState>,
 }
 
 const WIDE: usize = 4;
 const NARROW: usize = 2;
-const HASH_BITS: u32 = 16;
+
+/// A bitmap has 2⁹ to 2²⁰ bits: as few as will do, because the nearest cache is small.
+const HASH_BITS: std::ops::RangeInclusive<u32> = 9..=20;
 
 impl Finder {
-    pub(super) fn new<'t>(texts: impl Iterator<Item = &'t str>) -> Self {
+    pub(crate) fn new<'t>(texts: impl Iterator<Item = &'t str>) -> Self {
         let texts: Vec<Box<[u8]>> = texts.map(|text| text.as_bytes().into()).collect();
         let mut shared: HashMap<u32, usize, foldhash::fast::RandomState> = HashMap::default();
         for window in texts.iter().flat_map(|text| text.array_windows()) {
             *shared.entry(wide_key(*window)).or_default() += 1;
         }
-        let (mut wide, mut narrow) = (Windows::default(), Windows::default());
+        let mut single = Vec::new();
+        let long = texts.iter().filter(|text| text.len() >= WIDE).count();
+        let (mut wide, mut narrow) = (Windows::new(long), Windows::new(texts.len() - long));
         for (number, text) in (0_u32..).zip(&texts) {
             let windows = text.array_windows().copied().map(wide_key).enumerate();
             // What few texts share, few log lines hold.
             match windows.min_by_key(|(_, key)| shared[key]) {
                 Some((at, key)) => wide.add(key, number, at),
-                None => narrow.add(narrow_key(*text.first_chunk().expect("at least two bytes")), number, 0),
+                None => match **text {
+                    [] => {}
+                    [byte] => single.push((byte, number as usize)),
+                    [one, two, ..] => narrow.add(narrow_key([one, two]), number, 0),
+                },
             }
         }
-        Self { texts, wide, narrow }
+        Self { texts, wide, narrow, single }
     }
 
     /// Calls `found` with the number and the place of each text that occurs, in no particular order.
-    pub(super) fn find(&self, text: &str, mut found: impl FnMut(usize, Range<usize>)) {
+    pub(crate) fn find(&self, text: &str, mut found: impl FnMut(usize, Range<usize>)) {
         let bytes = text.as_bytes();
+        for (byte, number) in &self.single {
+            let places = bytes.iter().enumerate().filter(|(_, other)| *other == byte);
+            places.for_each(|(at, _)| found(*number, at..at + 1));
+        }
         if !self.narrow.texts.is_empty() {
             for (at, key) in bytes.array_windows().copied().map(narrow_key).enumerate() {
                 if self.narrow.may_hold(key) {
@@ -84,22 +100,31 @@ impl Finder {
     }
 }
 
-impl Default for Windows {
-    fn default() -> Self {
-        Self { bits: Box::new([0; 1 << (HASH_BITS - 6)]), texts: HashMap::default() }
-    }
-}
-
 impl Windows {
+    /// Returns none, with room for so many.
+    fn new(count: usize) -> Self {
+        const BITS_EACH: usize = 20;
+        let bits =
+            (count * BITS_EACH).next_power_of_two().ilog2().clamp(*HASH_BITS.start(), *HASH_BITS.end());
+        let words = 1 << (bits - u64::BITS.ilog2());
+        Self { bits: vec![0; words].into(), shift: u32::BITS - bits, texts: HashMap::default() }
+    }
+
     fn add(&mut self, key: u32, text: u32, offset: usize) {
-        let bit = hash(key);
+        let bit = self.hash(key);
         self.bits[bit / 64] |= 1 << (bit % 64);
         self.texts.entry(key).or_default().push((text, offset));
     }
 
     fn may_hold(&self, key: u32) -> bool {
-        let bit = hash(key);
+        let bit = self.hash(key);
         self.bits[bit / 64] & 1 << (bit % 64) != 0
+    }
+
+    /// Returns the high bits of a product (Knuth's multiplicative hashing).
+    fn hash(&self, key: u32) -> usize {
+        const GOLDEN: u32 = 0x9E37_79B1;
+        (key.wrapping_mul(GOLDEN) >> self.shift) as usize
     }
 }
 
@@ -109,12 +134,6 @@ fn wide_key(window: [u8; WIDE]) -> u32 {
 
 fn narrow_key(window: [u8; NARROW]) -> u32 {
     u16::from_le_bytes(window).into()
-}
-
-/// Returns the high bits of a product (Knuth's multiplicative hashing).
-fn hash(key: u32) -> usize {
-    const GOLDEN: u32 = 0x9E37_79B1;
-    (key.wrapping_mul(GOLDEN) >> (u32::BITS - HASH_BITS)) as usize
 }
 
 #[cfg(test)]
@@ -152,7 +171,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_finds_what_a_search_for_each_text_finds(
-            texts in proptest::collection::vec("[abß]{2,7}", 0..12), text in "[abß ]{0,60}",
+            texts in proptest::collection::vec("[abß]{1,7}", 0..12), text in "[abß ]{0,60}",
         ) {
             check(&texts, &text);
         }
