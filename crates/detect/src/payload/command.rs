@@ -319,6 +319,7 @@ fn separated(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
         let is_word = follows == Some(b' ') && goes_on && is_everyday_word(command) && !has_path;
         let points = match (suspect.is_prose(), byte) {
             (true, b'$' | b'`' | b'|') if has_path || byte == b'$' => points - 24,
+            (true, _) if reaches_for_secrets(text.get(end..).unwrap_or("")) => points - 16,
             (true, _) => continue,
             (false, _) if suspect.is_hinted(Kind::Traversal) && points >= 72 => 89,
             (false, _) if is_word => 36,
@@ -328,6 +329,27 @@ fn separated(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
         };
         hits.push(hit(Kind::Command, points, at..end));
     }
+}
+
+/// Whether a command's arguments name what only an intruder asks for behind a separator; whoever writes a log line says
+/// such things in words.
+fn reaches_for_secrets(arguments: &str) -> bool {
+    const MOST: usize = 80;
+    const SECRETS: [&str; 9] = [
+        "/etc/passwd",
+        "/etc/shadow",
+        "/etc/sudoers",
+        "/proc/self/",
+        "/dev/tcp/",
+        "/.ssh/",
+        "/.aws/",
+        "\\win.ini",
+        "\\system32\\config\\",
+    ];
+    let ends = |c: char| matches!(c, ';' | '|' | '&' | '\n' | '\r');
+    let near = arguments.get(..arguments.floor_char_boundary(MOST)).unwrap_or("");
+    let own = near.split(ends).next().unwrap_or("").to_ascii_lowercase();
+    SECRETS.iter().any(|secret| own.contains(secret))
 }
 
 /// Whether a command's name is a word that people write after a semicolon.

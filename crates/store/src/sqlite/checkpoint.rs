@@ -16,8 +16,8 @@ use std::{
 use rusqlite::Connection;
 use tracing::{error, warn};
 
-/// After so many logs the thread copies what is there: some 4 MiB.
-const LOGS_BETWEEN: usize = 1_500;
+/// After so many logs the thread copies what is there: some 2 MiB.
+const LOGS_BETWEEN: usize = 800;
 /// A log of so many pages (32 MiB) is to begin anew.
 const LONG_PAGES: i64 = 8_000;
 
