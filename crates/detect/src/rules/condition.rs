@@ -131,7 +131,9 @@ impl Condition {
     pub(super) fn probe(&mut self, probes: &mut Probes) {
         match self {
             Self::All(parts) | Self::Any(parts) | Self::AtLeast(_, parts) => {
-                parts.iter_mut().for_each(|part| part.probe(probes));
+                for part in parts {
+                    part.probe(probes);
+                }
             }
             Self::Not(part) => part.probe(probes),
             Self::Anywhere(test, probe) => *probe = probes.of(test),

@@ -112,7 +112,9 @@ impl Anywhere {
             if let Some(value) = view.value_around(&place) {
                 let (rules, probes) = &self.meant[text];
                 candidates.add(rules);
-                probes.iter().for_each(|probe| found.add(*probe, value));
+                for probe in probes {
+                    found.add(*probe, value);
+                }
             }
         });
         found

@@ -17,7 +17,7 @@ pub(super) struct Needle {
     pub(super) text: String,
 }
 
-/// More needles than these cost more in the automaton than a look at the condition.
+/// More needles than these cost more to look for than a look at the condition.
 const NEEDLES_MAX: usize = 256;
 
 /// A single character occurs in nearly every message.
