@@ -270,8 +270,8 @@ mod tests {
             r#"{"Channel":"Security","q":"; cat /etc/passwd"}"#,
         ] {
             let analysis = ENGINE.analyze(&entry("shop", SeverityLevel::Info, message, "{}"));
-            assert_eq!(analysis.category, Category::RemoteCodeExecution, "{message}: {analysis:?}");
-            assert!(analysis.score.severity() >= Severity::Medium, "{message}: {analysis:?}");
+            let is_found = analysis.detections.iter().any(|found| &*found.id == "payload.command");
+            assert!(is_found && analysis.score.severity() >= Severity::Medium, "{message}: {analysis:?}");
         }
     }
 
@@ -287,6 +287,7 @@ mod tests {
             "203.0.113.7 - - [01/Jan/2026:00:00:00 +0000] \"GET /authorize?redirect_uri=https%3A%2F%2Fapp.example%2Fback&scope=openid HTTP/1.1\" 302 0 \"-\" \"Mozilla/5.0\"",
             "The docs say that gopher:// is no longer supported by browsers",
             "Jan  5 10:00:00 web CRON[77]: (root) CMD (test -x /usr/sbin/anacron || run-parts --report /etc/cron.daily)",
+            "3 silly config load:file:/usr/lib/node_modules/npm/npmrc",
             "docs: `cat /etc/passwd` lists the users; getent passwd does so too",
             "user asked: please select the best option from the list and order by price",
         ] {

@@ -319,7 +319,8 @@ fn separated(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
         let is_word = follows == Some(b' ') && goes_on && is_everyday_word(command) && !has_path;
         let points = match (suspect.is_prose(), byte) {
             (true, b'$' | b'`' | b'|') if has_path || byte == b'$' => points - 24,
-            (true, _) if reaches_for_secrets(text.get(end..).unwrap_or("")) => points - 16,
+            // People quote commands in backticks, and write them on lines of their own.
+            (true, b';' | b'|' | b'&') if reaches_for_secrets(text.get(end..).unwrap_or("")) => points - 16,
             (true, _) => continue,
             (false, _) if suspect.is_hinted(Kind::Traversal) && points >= 72 => 89,
             (false, _) if is_word => 36,

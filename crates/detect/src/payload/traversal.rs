@@ -17,6 +17,9 @@ const fn fetch(text: &'static str, value: u8, prose: u8) -> Sign {
     Sign { text, kind: Kind::Ssrf, value, prose }
 }
 
+/// How a URL of a server's own files begins.
+const LOCAL_FILE: &str = "file:/";
+
 pub(super) const SIGNS: &[Sign] = &[
     file("etc/passwd", 84, 0),
     file("etc/shadow", 88, 0),
@@ -52,7 +55,7 @@ pub(super) const SIGNS: &[Sign] = &[
     wrapper("phar://", 84, 50),
     wrapper("zip://", 70, 0),
     wrapper("expect://", 86, 60),
-    wrapper("file:/", 78, 0),
+    wrapper(LOCAL_FILE, 0, 0),
     wrapper("data://", 76, 0),
     wrapper("data:;base64", 76, 40),
     wrapper("glob://", 76, 0),
@@ -73,6 +76,9 @@ pub(super) const SIGNS: &[Sign] = &[
 pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
     if suspect.marks.any(Marks::DOT) || suspect.is_hinted(Kind::Traversal) {
         climbs(suspect, hits);
+    }
+    if suspect.is_hinted(Kind::Inclusion) && !suspect.is_prose() {
+        local_file(suspect, hits);
     }
     if suspect.context == Context::Parameter {
         remote_file(suspect, hits);
@@ -152,6 +158,21 @@ fn slash(bytes: &[u8]) -> usize {
         [b'0', b'x' | b'X', b'2', b'f' | b'F', ..] | [b'0', b'x' | b'X', b'5', b'c' | b'C', ..] => 4,
         [b'%', b'2', b'f' | b'F', ..] | [b'%', b'5', b'c' | b'C', ..] => 3,
         _ => 0,
+    }
+}
+
+/// Finds a URL of the server's own files. Behind a colon it is one only where the word before that is a scheme which
+/// leads to another; programs write `load:file:/etc/x` where they list their settings.
+fn local_file(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
+    const LEADING: [&str; 3] = ["url:", "jar:", "view-source:"];
+    let lower = suspect.text.to_ascii_lowercase();
+    let is_url = |at: &usize| {
+        let before = lower.get(..*at).unwrap_or("");
+        let is_led = !before.ends_with(':') || LEADING.iter().any(|scheme| before.ends_with(scheme));
+        is_led && !before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+    };
+    if let Some(at) = lower.match_indices(LOCAL_FILE).map(|(at, _)| at).find(is_url) {
+        hits.push(Hit { kind: Kind::Inclusion, points: 78, range: at..at + LOCAL_FILE.len() });
     }
 }
 
