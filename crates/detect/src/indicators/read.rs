@@ -19,6 +19,9 @@ const MOST_FAULTS_TOLD: usize = 1_000;
 const MOST_DESCRIPTION_CHARS: usize = 160;
 const MOST_ENTRY_CHARS: usize = 80;
 
+/// What is told of a fault has room for the entry and why it is refused.
+const MOST_FAULT_CHARS: usize = 240;
+
 /// What became of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListReport {
@@ -82,6 +85,7 @@ impl ListReport {
     fn fault(&mut self, line: usize, what: String) {
         self.fault_count += 1;
         if self.faults.len() < MOST_FAULTS_TOLD {
+            let what = safe(&what, MOST_FAULT_CHARS);
             self.faults.push(ListFault { file: self.file.clone(), line, what });
         }
     }

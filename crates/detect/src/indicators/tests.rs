@@ -421,6 +421,22 @@ fn what_is_no_list_is_unusable() {
 }
 
 #[test]
+fn a_fault_shows_nothing_that_a_terminal_obeys_and_is_short() {
+    let column = "\u{1b}]0;x\u{7}".repeat(200);
+    for (file, text) in [
+        ("a.csv", format!("type,value\nname{column},evil.example\n")),
+        ("a.csv", format!("type,value\ndomain,{column}\n")),
+        ("a.json", format!("{{\"type\": \"bundle\", \"objects\": [{{\"type\": 7, \"x\": \"{column}\"}}]}}")),
+        ("a.txt", column.clone()),
+    ] {
+        for fault in faults(file, &text) {
+            assert!(!fault.chars().any(char::is_control) && fault.chars().count() < 2_000, "{fault:?}");
+        }
+        assert!(!faults(file, &text).is_empty(), "{file}: {text:?}");
+    }
+}
+
+#[test]
 fn many_faults_are_counted_and_the_first_are_told() {
     let (_, reports) = read(&[("a.txt", &"x\n".repeat(5_000))]);
     assert_eq!((reports[0].fault_count, reports[0].faults.len()), (5_000, 1_000));
