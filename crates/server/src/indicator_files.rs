@@ -39,7 +39,7 @@ pub fn load(folder: &Path, now: Timestamp) -> anyhow::Result<Lists> {
         let text = reader.and_then(|reader| Ok((reader, text(&path)?)));
         reports.push(match text {
             Ok((reader, text)) => reading.add(&reader, &file, &text),
-            Err(error) => ListReport::unreadable(&file, format!("{error:#}")),
+            Err(error) => ListReport::unreadable(&file, &format!("{error:#}")),
         });
     }
     Ok(Lists { indicators: reading.finish(), reports })

@@ -66,7 +66,7 @@ impl ListReport {
     }
 
     /// The report on a file that can't be read at all.
-    pub fn unreadable(file: &str, what: String) -> Self {
+    pub fn unreadable(file: &str, what: &str) -> Self {
         let mut report = Self::new(file);
         report.is_broken = true;
         report.fault(1, what);
@@ -82,10 +82,10 @@ impl ListReport {
         self.is_broken || (self.fault_count > 0 && self.used_count() == 0)
     }
 
-    fn fault(&mut self, line: usize, what: String) {
+    fn fault(&mut self, line: usize, what: &str) {
         self.fault_count += 1;
         if self.faults.len() < MOST_FAULTS_TOLD {
-            let what = safe(&what, MOST_FAULT_CHARS);
+            let what = safe(what, MOST_FAULT_CHARS);
             self.faults.push(ListFault { file: self.file.clone(), line, what });
         }
     }
@@ -137,11 +137,11 @@ impl Reading<'_> {
     }
 
     fn refuse(&mut self, line: usize, raw: &str, why: &str) {
-        self.report.fault(line, format!("'{}' {why}", safe(raw, MOST_ENTRY_CHARS)));
+        self.report.fault(line, &format!("'{}' {why}", safe(raw, MOST_ENTRY_CHARS)));
     }
 
     /// Says that the file is no list.
-    fn break_off(&mut self, line: usize, what: String) {
+    fn break_off(&mut self, line: usize, what: &str) {
         self.report.is_broken = true;
         self.report.fault(line, what);
     }

@@ -66,7 +66,7 @@ const NOTHING: [&str; 5] = ["", "-", "n/a", "none", "null"];
 pub(super) fn read(text: &str, reading: &mut Reading<'_>) {
     let Some(table) = Table::find(text) else {
         let what = "no row names a column: indicator, ip, domain, url, hash, md5, sha1 or sha256";
-        return reading.break_off(1, what.to_owned());
+        return reading.break_off(1, what);
     };
     let mut rows = records(table.rows, table.delimiter);
     let mut row = ::csv::StringRecord::new();
@@ -77,7 +77,7 @@ pub(super) fn read(text: &str, reading: &mut Reading<'_>) {
                 let line = row.position().map_or(0, |position| usize::try_from(position.line()).unwrap_or(0));
                 add_row(table.lines_before + line, &row, &table.columns, reading);
             }
-            Err(error) => return reading.break_off(table.lines_before + 1, error.to_string()),
+            Err(error) => return reading.break_off(table.lines_before + 1, &error.to_string()),
         }
     }
 }

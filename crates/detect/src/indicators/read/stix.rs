@@ -39,7 +39,7 @@ pub(super) fn read(text: &str, reading: &mut Reading<'_>) {
         Err(error) => {
             // A text that breaks off does so behind its last line.
             let line = error.line().min(text.lines().count()).max(1);
-            return reading.break_off(line, format!("is no STIX bundle: {error}"));
+            return reading.break_off(line, &format!("is no STIX bundle: {error}"));
         }
     };
     let mut lines = Lines { text, line: 1, at: 0 };
@@ -48,7 +48,7 @@ pub(super) fn read(text: &str, reading: &mut Reading<'_>) {
         match serde_json::from_str::<Object>(object.get()) {
             Ok(object) if object.kind == "indicator" => add(line, &object, reading),
             Ok(_) => reading.report.others += 1,
-            Err(error) => reading.report.fault(line, format!("an object can't be read: {error}")),
+            Err(error) => reading.report.fault(line, &format!("an object can't be read: {error}")),
         }
     }
 }
