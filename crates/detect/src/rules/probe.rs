@@ -80,10 +80,15 @@ impl Found {
         Self { bits: vec![0; probes.div_ceil(64)], places: Vec::new() }
     }
 
+    /// Whether it makes no difference any more in which value a text occurs.
+    pub(super) fn is_full(&self) -> bool {
+        self.places.len() >= PLACES_MAX
+    }
+
     /// Adds that a text of the probe occurs in a value.
     pub(super) fn add(&mut self, probe: Probe, value: usize) {
         self.bits[probe.0 as usize / 64] |= 1 << (probe.0 % 64);
-        if self.places.len() < PLACES_MAX {
+        if !self.is_full() {
             self.places.push((probe, Places::of(value)));
         }
     }
@@ -93,7 +98,7 @@ impl Found {
         if self.bits[probe.0 as usize / 64] & 1 << (probe.0 % 64) == 0 {
             return Places::NONE;
         }
-        if self.places.len() >= PLACES_MAX {
+        if self.is_full() {
             return Places::ALL;
         }
         let of_it = self.places.iter().filter(|(known, _)| *known == probe);
