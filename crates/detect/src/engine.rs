@@ -276,6 +276,16 @@ mod tests {
     }
 
     #[test]
+    fn a_url_of_a_local_file_is_an_inclusion_behind_any_scheme() {
+        for value in ["file:///srv/x", "jar:file:/srv/x", "nested:FILE:/srv/x", "see url:file:/srv/x"] {
+            let metadata = serde_json::json!({ "params": { "next": value } }).to_string();
+            let analysis = ENGINE.analyze(&entry("shop", SeverityLevel::Info, "order placed", &metadata));
+            let is_found = analysis.detections.iter().any(|found| &*found.id == "payload.inclusion");
+            assert!(is_found, "{value}: {analysis:?}");
+        }
+    }
+
+    #[test]
     fn everyday_lines_are_none() {
         for message in [
             "LOG:  duration: 842.714 ms  statement: SELECT a FROM test WHERE b = 1 AND c = 1 UNION SELECT 2",

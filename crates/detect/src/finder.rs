@@ -1,8 +1,11 @@
-//! Looks for up to thousands of texts at once. Each is known by one window of four bytes; a bitmap that fits the nearest cache
-//! tells of nearly every place that no such window stands there. Unlike an automaton's, its steps need not wait for each
-//! other.
+//! Looks for up to thousands of texts at once. Each is known by one window of four bytes; a bitmap that fits the nearest
+//! cache tells of nearly every place that no such window stands there. Unlike an automaton's, its steps need not wait for
+//! each other.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::HashMap,
+    ops::{Range, RangeInclusive},
+};
 
 /// Finds all occurrences of texts; the empty one occurs nowhere.
 #[derive(Debug)]
@@ -30,7 +33,7 @@ const WIDE: usize = 4;
 const NARROW: usize = 2;
 
 /// A bitmap has 2⁹ to 2²⁰ bits: as few as will do, because the nearest cache is small.
-const HASH_BITS: std::ops::RangeInclusive<u32> = 9..=20;
+const HASH_BITS: RangeInclusive<u32> = 9..=20;
 
 impl Finder {
     pub(crate) fn new<'t>(texts: impl Iterator<Item = &'t str>) -> Self {

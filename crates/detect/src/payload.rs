@@ -68,6 +68,8 @@ pub(crate) struct Sign {
 /// A text, with what the first pass over it saw.
 pub(crate) struct Suspect<'t> {
     pub text: &'t str,
+    /// The same in lower case, as far as it is ASCII.
+    pub lower: &'t str,
     pub context: Context,
     /// What the sender calls it.
     pub name: &'t str,
@@ -127,14 +129,14 @@ impl Detectors {
         found.into_iter().map(Found::into_finding).collect()
     }
 
-    /// Returns what the detectors see in one text; `lower` is the same in lower case.
+    /// Returns what the detectors see in one text; `lower` is the same in lower case, as the signs are written.
     fn hits(&self, text: &str, lower: &str, input: &Input<'_>) -> Vec<Hit> {
         let mut hits = Vec::new();
         if text.is_empty() {
             return hits;
         }
         let marks = Marks::of(text);
-        let mut suspect = Suspect { text, context: input.context, name: &input.name, marks, hints: 0 };
+        let mut suspect = Suspect { text, lower, context: input.context, name: &input.name, marks, hints: 0 };
         self.literals.find(lower, |sign, range| {
             let sign = self.signs[sign];
             if !is_whole(text, range.clone()) {
@@ -330,5 +332,17 @@ impl Facts {
             ),
         };
         Self { id, title, category, techniques, advice }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_are_written_as_they_are_looked_for() {
+        for sign in Detectors::new().signs {
+            assert_eq!(sign.text, sign.text.to_ascii_lowercase());
+        }
     }
 }

@@ -161,17 +161,18 @@ fn slash(bytes: &[u8]) -> usize {
     }
 }
 
-/// Finds a URL of the server's own files. Behind a colon it is one only where the word before that is a scheme which
-/// leads to another; programs write `load:file:/etc/x` where they list their settings.
+/// Finds a URL of the server's own files. Programs that list their settings write `config load:file:/etc/x`: behind other
+/// words and a colon it counts only if what stands before the colon is a scheme that leads to another.
 fn local_file(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
-    const LEADING: [&str; 3] = ["url:", "jar:", "view-source:"];
-    let lower = suspect.text.to_ascii_lowercase();
+    const LEADING: [&str; 4] = ["url:", "jar:", "war:", "zip:"];
     let is_url = |at: &usize| {
-        let before = lower.get(..*at).unwrap_or("");
-        let is_led = !before.ends_with(':') || LEADING.iter().any(|scheme| before.ends_with(scheme));
-        is_led && !before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        let before = suspect.lower.get(..*at).unwrap_or("");
+        let is_setting = before.ends_with(':')
+            && before.contains(' ')
+            && !LEADING.iter().any(|scheme| before.ends_with(scheme));
+        !is_setting && !before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
     };
-    if let Some(at) = lower.match_indices(LOCAL_FILE).map(|(at, _)| at).find(is_url) {
+    if let Some(at) = suspect.lower.match_indices(LOCAL_FILE).map(|(at, _)| at).find(is_url) {
         hits.push(Hit { kind: Kind::Inclusion, points: 78, range: at..at + LOCAL_FILE.len() });
     }
 }

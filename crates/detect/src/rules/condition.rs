@@ -144,7 +144,7 @@ impl Condition {
     /// Says quickly that the condition can't hold, if it can tell.
     fn may_hold(&self, found: &Found) -> bool {
         match self {
-            Self::Anywhere(_, Some(probe)) => found.places(*probe) != Places::NONE,
+            Self::Anywhere(_, Some(probe)) => found.has(*probe),
             Self::Any(parts) => parts.iter().any(|part| part.may_hold(found)),
             _ => true,
         }

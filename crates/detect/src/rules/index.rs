@@ -108,11 +108,14 @@ impl Anywhere {
     fn look(&self, view: &View<'_>, candidates: &mut Candidates) -> Found {
         let mut found = Found::new(self.probes);
         self.finder.find(view.whole(), |text, place| {
+            let (rules, probes) = &self.meant[text];
+            candidates.add(rules);
+            if probes.is_empty() {
+                return;
+            }
             // What spans two values is in neither. To look for the value takes longer the more there are.
             let value = if found.is_full() { Some(0) } else { view.value_around(&place) };
             if let Some(value) = value {
-                let (rules, probes) = &self.meant[text];
-                candidates.add(rules);
                 for probe in probes {
                     found.add(*probe, value);
                 }

@@ -63,7 +63,7 @@ impl Probes {
 
 impl Places {
     pub(super) const ALL: Self = Self(u64::MAX);
-    pub(super) const NONE: Self = Self(0);
+    const NONE: Self = Self(0);
 
     fn of(index: usize) -> Self {
         Self(1 << index.min(63))
@@ -93,9 +93,14 @@ impl Found {
         }
     }
 
+    /// Whether a text of the probe occurs anywhere.
+    pub(super) fn has(&self, probe: Probe) -> bool {
+        self.bits[probe.0 as usize / 64] & 1 << (probe.0 % 64) != 0
+    }
+
     /// Returns the values in which a text of the probe occurs, or more.
     pub(super) fn places(&self, probe: Probe) -> Places {
-        if self.bits[probe.0 as usize / 64] & 1 << (probe.0 % 64) == 0 {
+        if !self.has(probe) {
             return Places::NONE;
         }
         if self.is_full() {
