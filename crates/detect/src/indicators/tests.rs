@@ -421,6 +421,14 @@ fn what_is_no_list_is_unusable() {
 }
 
 #[test]
+fn a_row_that_says_its_type_is_not_taken_for_the_names_above_it() {
+    for row in ["2026-01-02,domain,evil.example", "none,md5,0cc175b9c0f1b6a831c399e269772661"] {
+        let (_, reports) = read(&[("a.csv", &format!("# date,type,value\n{row}\n"))]);
+        assert_eq!((reports[0].used_count(), reports[0].faults.len()), (1, 0), "{row}");
+    }
+}
+
+#[test]
 fn a_fault_shows_nothing_that_a_terminal_obeys_and_is_short() {
     let column = "\u{1b}]0;x\u{7}".repeat(200);
     for (file, text) in [

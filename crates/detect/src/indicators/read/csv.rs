@@ -98,7 +98,8 @@ impl<'t> Table<'t> {
         for lines_before in 0.. {
             let (line, below) = rest.split_once('\n').unwrap_or((rest, ""));
             let bare = line.trim_start_matches(['#', ' ']).trim_end();
-            if let Some((columns, delimiter)) = columns(bare) {
+            let is_row_below_names = named.is_some() && !line.starts_with('#') && !is_of_names(line);
+            if let Some((columns, delimiter)) = columns(bare).filter(|_| !is_row_below_names) {
                 named = Some(Self { columns, delimiter, rows: below, lines_before: lines_before + 1 });
             }
             let is_comment = line.trim().is_empty() || line.starts_with('#');
@@ -109,6 +110,15 @@ impl<'t> Table<'t> {
         }
         named
     }
+}
+
+/// Whether a row can be one of names: the word "domain" also stands in a row that says the type of an entry.
+fn is_of_names(line: &str) -> bool {
+    const LONGEST_NAME: usize = 30;
+    line.split([',', ';', '\t']).map(|cell| cell.trim_matches(['"', ' ', '\r'])).all(|cell| {
+        let is_short = cell.len() <= LONGEST_NAME && !cell.contains(['.', ':', '/']);
+        is_short && !cell.starts_with(|c: char| c.is_ascii_digit())
+    })
 }
 
 /// Returns what the columns of a row of names hold, if one of them holds indicators.
