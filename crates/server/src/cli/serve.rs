@@ -1,6 +1,10 @@
 //! `sentinelflow dev` and `sentinelflow serve`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZero,
+    path::{Path, PathBuf},
+    thread,
+};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -53,9 +57,19 @@ pub fn run(mode: Mode, args: ServerArgs) -> anyhow::Result<()> {
     let flags: Flags = given.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
     let config = Config::read(mode, args.config.as_deref(), flags)?;
     telemetry::start(&config.log)?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(request_threads())
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
     runtime.block_on(serve(config))
+}
+
+/// How many threads answer requests: one core is left to the store's writer. Where it had to share theirs, two cores
+/// spent a fifth more on each request and answered fewer.
+fn request_threads() -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    (cores - 1).max(1)
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
