@@ -3,10 +3,10 @@
 use std::{fmt::Write as _, fs, io, path::Path};
 
 fn main() -> io::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+    let root = Path::new("rules");
     println!("cargo::rerun-if-changed=rules");
     let mut table = "const BUILT_IN: &[(&str, &str)] = &[\n".to_owned();
-    for area in sorted_entries(&root)? {
+    for area in sorted_entries(root)? {
         for file in sorted_entries(&root.join(&area))? {
             let name = format!("{area}/{file}");
             writeln!(

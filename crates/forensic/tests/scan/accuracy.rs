@@ -1,6 +1,9 @@
 //! How well both engines rank the rows of 24 real tables whose anomalies are known.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use sentinelflow_domain::scan::{EngineChoice, ScanOptions, Unwatched};
 use sentinelflow_forensic::{Limits, scan};
@@ -11,7 +14,7 @@ struct Accuracy {
 }
 
 fn check(engine: EngineChoice, least: &Accuracy) {
-    let tables = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/anomaly");
+    let tables = Path::new("../../../shared/anomaly");
     if !tables.exists() {
         println!("the labelled tables are absent: {} was not measured", tables.display());
         return;
