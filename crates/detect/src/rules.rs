@@ -184,8 +184,7 @@ impl RuleSet {
             by_source.entry(source).or_default().extend(alternatives);
         }
         let part = |(source, mut alternatives): (Option<&RuleSource>, Vec<(usize, Condition)>)| {
-            let conditions = alternatives.iter_mut().map(|(_, condition)| condition);
-            let index = Index::new(conditions, names.len());
+            let index = Index::new(&mut alternatives, names.len());
             Part { source: source.cloned(), alternatives, index }
         };
         let parts = by_source.into_iter().map(part).collect();

@@ -33,10 +33,12 @@ const LOCAL_TENANT: &str = "admin";
 
 pub async fn boot(config: &Config) -> anyhow::Result<App> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let folder = config.rules.clone();
+    let rules = tokio::task::spawn_blocking(move || load_rules(folder.as_deref()));
     let store = open_store(&config.store)?;
     let spool = make_spool(&config.data)?;
     let local_tenant = local_tenant(config.mode, &*store, &*clock).await?;
-    let engine = Engine::new(load_rules(config.rules.as_deref())?);
+    let engine = Engine::new(rules.await.context("the rules cannot be loaded")??);
     if let Some(folder) = &config.indicators {
         engine.use_indicators(load_indicators(folder, &*clock)?.indicators);
     }

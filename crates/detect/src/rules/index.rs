@@ -1,6 +1,6 @@
 //! Which rules are worth a look at an event, and at which of its values: one pass finds the needles.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZero, panic::resume_unwind, thread};
 
 use super::{
     condition::Condition,
@@ -41,16 +41,15 @@ struct OfField {
 
 impl Index {
     /// Gives the conditions their probes and takes their needles; `fields` are as many as rules ask for.
-    pub(super) fn new<'c>(conditions: impl Iterator<Item = &'c mut Condition>, fields: usize) -> Self {
+    pub(super) fn new(conditions: &mut [(usize, Condition)], fields: usize) -> Self {
         let mut of_field = vec![Vec::new(); fields];
         let mut on_presence = vec![Vec::new(); fields];
         let (mut leading, mut always) = (Vec::new(), Vec::new());
         let mut probes = Probes::default();
-        let mut rules = 0;
-        for (rule, condition) in (0_u32..).zip(conditions) {
-            rules += 1;
+        let found = needles_of_all(conditions);
+        for (rule, ((_, condition), needles)) in (0_u32..).zip(conditions.iter_mut().zip(found)) {
             condition.probe(&mut probes);
-            let Some(needles) = needles(condition) else {
+            let Some(needles) = needles else {
                 always.push(rule);
                 continue;
             };
@@ -63,6 +62,7 @@ impl Index {
             }
         }
         let of_field = of_field.into_iter().map(OfField::new).collect();
+        let rules = conditions.len();
         Self { of_field, anywhere: Anywhere::new(leading, probes), on_presence, always, rules }
     }
 
@@ -81,6 +81,23 @@ impl Index {
         let found = self.anywhere.look(view, &mut candidates);
         (candidates.into_rising(), found)
     }
+}
+
+/// Returns the needles of each condition. All cores share the work: to find those of the expressions was a quarter of a
+/// start.
+fn needles_of_all(conditions: &[(usize, Condition)]) -> Vec<Option<Vec<Needle>>> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = conditions.len().div_ceil(cores).max(1);
+    thread::scope(|scope| {
+        let of_share = |share: &[(usize, Condition)]| -> Vec<_> {
+            share.iter().map(|(_, condition)| needles(condition)).collect()
+        };
+        let threads: Vec<_> =
+            conditions.chunks(share).map(|share| scope.spawn(move || of_share(share))).collect();
+        let joined =
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        joined.flatten().collect()
+    })
 }
 
 /// Returns each text once, with the rules that it is for.
