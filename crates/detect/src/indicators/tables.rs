@@ -1,8 +1,9 @@
 //! The entries of many lists in compact tables, and what is in them. A match is always exact: texts are found by a
-//! fingerprint and then compared.
+//! hash and then compared.
 
 use std::{cmp::Reverse, collections::HashMap, hash::BuildHasher as _, net::IpAddr, sync::Arc};
 
+use hashbrown::HashTable;
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
@@ -44,11 +45,12 @@ pub(super) struct Tables {
 /// Ranges that don't overlap: first → last and note.
 type Ranges<K> = Sorted<K, (K, u32)>;
 
-/// Texts by fingerprint.
+/// Texts, each once. What is not among them is mostly known from one place of memory, so that the names above a host's
+/// own, which are looked up as well, cost little.
 #[derive(Debug)]
 struct Texts {
-    /// Fingerprint → where the text begins, and its note.
-    places: Sorted<u32, (u32, u32)>,
+    /// Where a text begins, and its note.
+    places: HashTable<(u32, u32)>,
     /// The texts, each ended by a line feed, which none of them holds.
     bytes: Box<[u8]>,
     hasher: foldhash::quality::RandomState,
@@ -112,9 +114,8 @@ impl Tables {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let texts = [&self.domains, &self.urls];
-        let texts: usize = texts.iter().map(|texts| texts.places.bytes() + texts.bytes.len()).sum();
-        texts
+        self.domains.bytes()
+            + self.urls.bytes()
             + self.v4.bytes()
             + self.v6.bytes()
             + self.md5.bytes()
@@ -130,19 +131,18 @@ impl Tables {
 
 impl Texts {
     fn get(&self, text: &str) -> Option<u32> {
-        let fingerprint = fingerprint(&self.hasher, text);
-        let alike = self.places.at_least(&fingerprint).iter().take_while(|(found, _)| *found == fingerprint);
-        alike.map(|(_, place)| place).find(|(start, _)| self.stands_at(*start, text)).map(|(_, note)| *note)
+        let hash = self.hasher.hash_one(text.as_bytes());
+        let place = self.places.find(hash, |(start, _)| text_at(&self.bytes, *start) == text.as_bytes());
+        place.map(|(_, note)| *note)
     }
 
-    fn stands_at(&self, start: u32, text: &str) -> bool {
-        let stored = &self.bytes[start as usize..];
-        stored.starts_with(text.as_bytes()) && stored.get(text.len()) == Some(&END)
+    fn bytes(&self) -> usize {
+        self.places.allocation_size() + self.bytes.len()
     }
 }
 
-fn fingerprint(hasher: &foldhash::quality::RandomState, text: &str) -> u32 {
-    (hasher.hash_one(text.as_bytes()) >> 32) as u32
+fn text_at(bytes: &[u8], start: u32) -> &[u8] {
+    bytes[start as usize..].split(|byte| *byte == END).next().unwrap_or_default()
 }
 
 /// First address → last and note.
@@ -167,9 +167,9 @@ pub(super) struct Builder {
 
 #[derive(Default)]
 struct TextsBuilder {
-    places: Vec<(u32, (u32, u32))>,
+    /// Where each begins, and its note.
+    places: Vec<(u32, u32)>,
     bytes: Vec<u8>,
-    hasher: foldhash::quality::RandomState,
 }
 
 /// Far more than fits into most machines; places are numbers of 32 bits.
@@ -272,24 +272,26 @@ impl Builder {
 impl TextsBuilder {
     fn add(&mut self, text: &str, note: u32) -> Result<(), &'static str> {
         let start = u32::try_from(self.bytes.len()).map_err(|_| FULL)?;
-        self.places.push((fingerprint(&self.hasher, text), (start, note)));
+        self.places.push((start, note));
         self.bytes.extend_from_slice(text.as_bytes());
         self.bytes.push(END);
         Ok(())
     }
 
-    fn finish(mut self, weight: &impl Fn(u32) -> Reverse<u8>) -> Texts {
+    fn finish(self, weight: &impl Fn(u32) -> Reverse<u8>) -> Texts {
         let bytes = self.bytes.into_boxed_slice();
-        let text = |start: u32| bytes[start as usize..].split(|byte| *byte == END).next();
-        self.places.sort_unstable_by(|(a_print, (a, a_note)), (b_print, (b, b_note))| {
-            a_print
-                .cmp(b_print)
-                .then_with(|| text(*a).cmp(&text(*b)))
-                .then_with(|| (weight(*a_note), a_note).cmp(&(weight(*b_note), b_note)))
-        });
-        self.places
-            .dedup_by(|(b_print, (b, _)), (a_print, (a, _))| a_print == b_print && text(*a) == text(*b));
-        Texts { places: Sorted::new(self.places), bytes, hasher: self.hasher }
+        let hasher = foldhash::quality::RandomState::default();
+        let hash = |start: u32| hasher.hash_one(text_at(&bytes, start));
+        let mut places = HashTable::with_capacity(self.places.len());
+        for (start, note) in self.places {
+            let is_same = |(other, _): &(u32, u32)| text_at(&bytes, *other) == text_at(&bytes, start);
+            let place = places.entry(hash(start), is_same, |(start, _)| hash(*start));
+            let place = place.or_insert((start, note)).into_mut();
+            if (weight(note), note) < (weight(place.1), place.1) {
+                *place = (start, note);
+            }
+        }
+        Texts { places, bytes, hasher }
     }
 }
 
