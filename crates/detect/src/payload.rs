@@ -75,6 +75,8 @@ pub(crate) struct Suspect<'t> {
     pub name: &'t str,
     pub marks: Marks,
     hints: u16,
+    /// Whether a word occurs without which prose holds no SQL.
+    has_sql_word: bool,
 }
 
 impl Suspect<'_> {
@@ -90,6 +92,7 @@ impl Suspect<'_> {
 
 /// All payload detectors, compiled once.
 pub(crate) struct Detectors {
+    /// The signs, then `sqli::WORDS`.
     literals: Finder,
     signs: Vec<&'static Sign>,
 }
@@ -98,7 +101,7 @@ impl Detectors {
     pub(crate) fn new() -> Self {
         let signs: Vec<&'static Sign> =
             [sqli::SIGNS, xss::SIGNS, traversal::SIGNS, command::SIGNS].into_iter().flatten().collect();
-        let literals = Finder::new(signs.iter().map(|sign| sign.text));
+        let literals = Finder::new(signs.iter().map(|sign| sign.text).chain(sqli::WORDS));
         Self { literals, signs }
     }
 
@@ -135,24 +138,40 @@ impl Detectors {
         if text.is_empty() {
             return hits;
         }
+        let suspect = self.first_pass(text, lower, input, &mut hits);
+        sqli::detect(&suspect, &mut hits);
+        xss::detect(&suspect, &mut hits);
+        traversal::detect(&suspect, &mut hits);
+        command::detect(&suspect, &mut hits);
+        hits
+    }
+
+    /// Looks for the literals, and says what the shape detectors may want to know.
+    fn first_pass<'t>(
+        &self,
+        text: &'t str,
+        lower: &'t str,
+        input: &'t Input<'_>,
+        hits: &mut Vec<Hit>,
+    ) -> Suspect<'t> {
         let marks = Marks::of(text);
-        let mut suspect = Suspect { text, lower, context: input.context, name: &input.name, marks, hints: 0 };
-        self.literals.find(lower, |sign, range| {
-            let sign = self.signs[sign];
+        let (context, name) = (input.context, &*input.name);
+        let mut suspect = Suspect { text, lower, context, name, marks, hints: 0, has_sql_word: false };
+        self.literals.find(lower, |literal, range| {
             if !is_whole(text, range.clone()) {
                 return;
             }
+            let Some(sign) = self.signs.get(literal) else {
+                suspect.has_sql_word = true;
+                return;
+            };
             suspect.hints |= 1 << sign.kind as u16;
             let points = if suspect.is_prose() { sign.prose } else { sign.value };
             if points > 0 {
                 hits.push(Hit { kind: sign.kind, points, range });
             }
         });
-        sqli::detect(&suspect, &mut hits);
-        xss::detect(&suspect, &mut hits);
-        traversal::detect(&suspect, &mut hits);
-        command::detect(&suspect, &mut hits);
-        hits
+        suspect
     }
 }
 

@@ -105,6 +105,44 @@ pub(super) const SIGNS: &[Sign] = &[
     ldap("or '1'='1' or ''='", 84, 70),
 ];
 
+/// Words of which, or of those signs that are worth nothing, a shape in prose has one, unless it is written with `||` or
+/// `&&`: see `strongest_shape`.
+pub(super) const WORDS: [&str; 33] = [
+    "alter",
+    "and",
+    "begin",
+    "benchmark",
+    "call",
+    "copy",
+    "create",
+    "declare",
+    "delay",
+    "delete",
+    "div",
+    "drop",
+    "except",
+    "exec",
+    "execute",
+    "grant",
+    "handler",
+    "insert",
+    "intersect",
+    "merge",
+    "minus",
+    "mod",
+    "or",
+    "pg_sleep",
+    "rename",
+    "replace",
+    "set",
+    "shutdown",
+    "sleep",
+    "truncate",
+    "update",
+    "where",
+    "xor",
+];
+
 /// The bytes without which there is no SQL to break out with.
 const SQL_MARKS: Marks = Marks::QUOTES
     .or(Marks::EQUALS)
@@ -157,6 +195,9 @@ pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
     if !suspect.marks.any(SQL_MARKS) && !suspect.is_hinted(Kind::Sql) {
         return;
     }
+    if suspect.is_prose() && !may_be_shaped_in_prose(suspect) {
+        return;
+    }
     let tokens = Tokens::of(suspect.text);
     let shape = strongest_shape(&tokens, suspect);
     // A clear shape needs no second witness, which costs more than all else here.
@@ -178,6 +219,16 @@ pub(super) fn detect(suspect: &Suspect<'_>, hits: &mut Vec<Hit>) {
         (None, true) => hits.push(hit(libinjection_alone(suspect.text), 0..suspect.text.len())),
         (None, false) => {}
     }
+}
+
+/// Whether prose holds what every shape has that counts there. A comment may stand before a word without a space.
+fn may_be_shaped_in_prose(suspect: &Suspect<'_>) -> bool {
+    let holds = |mark: Marks, operator: &str| suspect.marks.any(mark) && suspect.text.contains(operator);
+    suspect.has_sql_word
+        || suspect.is_hinted(Kind::Sql)
+        || holds(Marks::PIPE, "||")
+        || holds(Marks::AMPERSAND, "&&")
+        || holds(Marks::STAR, "/*")
 }
 
 /// A shape worth so much is beyond doubt.
@@ -596,4 +647,35 @@ fn only_operators(tokens: &Tokens, text: &str) -> Option<u8> {
     };
     let is_quoted = tokens.quotes >= 2 && tokens.ends_with_quote && tokens.list.first()?.after_quote;
     (is_quoted && text.len() <= 24 && tokens.list.iter().all(operators)).then_some(64)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::*, sample::select};
+
+    use super::*;
+    use crate::{decode::Input, payload::Detectors};
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+        #[test]
+        fn prose_that_is_passed_over_has_no_shape(
+            parts in prop::collection::vec(
+                select(&[
+                    "or", "AND", "xor", "union", "Intersect", "all", "select", "drop", "table", "where", "mod",
+                    "sleep(", "waitfor", "benchmark(", "delay(", "like", "null", "1", "9", "x", "user", "=", "<", "||",
+                    "&&", ";", "'", "\"", "(", ")", "--", "#", "/*", "/*!50000", "*/", " ", " ", ".", "@", "_", "é",
+                ][..]),
+                1..14,
+            ),
+        ) {
+            let text = parts.concat();
+            let lower = text.to_ascii_lowercase();
+            let input = Input { field: 0, context: Context::Prose, name: "message".into() };
+            let suspect = Detectors::new().first_pass(&text, &lower, &input, &mut Vec::new());
+            let is_passed_over = !may_be_shaped_in_prose(&suspect);
+            let shape = strongest_shape(&Tokens::of(&text), &suspect);
+            prop_assert!(!(is_passed_over && shape.is_some()), "{text:?}: {shape:?}");
+        }
+    }
 }
