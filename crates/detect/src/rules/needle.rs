@@ -115,124 +115,120 @@ pub(super) fn texts_of_pattern(pattern: &str) -> Option<Vec<String>> {
     // Flags that the rule gives besides can only widen letters to both cases, which folding undoes.
     let parse = |unicode| ParserBuilder::new().utf8(false).unicode(unicode).build().parse(pattern).ok();
     let hir = if pattern.is_ascii() { parse(false).or_else(|| parse(true))? } else { parse(true)? };
-    required(&hir)
+    Texts::of(&hir).held
 }
 
-/// Up to so many texts are put together from the parts of an expression.
+/// What is known of the texts that an expression finds, in folded case.
+struct Texts {
+    /// Every one of them, if they are few.
+    all: Option<Vec<String>>,
+    /// With one of these each begins, and with one of those it ends; where nothing is known that is the empty text.
+    first: Vec<String>,
+    last: Vec<String>,
+    /// One of these occurs in each.
+    held: Option<Vec<String>>,
+}
+
+/// Up to so many texts are put together from the parts of an expression, each so long at most.
 const TEXTS_MAX: usize = 64;
+const TEXT_MAX_BYTES: usize = 256;
 
-/// Returns texts of which one must occur in whatever the expression finds.
-fn required(hir: &Hir) -> Option<Vec<String>> {
-    match all_texts(hir) {
-        Some(texts) => shortest_forms(texts),
-        None => required_of_many(hir),
-    }
-}
-
-/// The same for an expression that can find too many texts to count.
-fn required_of_many(hir: &Hir) -> Option<Vec<String>> {
-    match hir.kind() {
-        HirKind::Capture(capture) => required_of_many(&capture.sub),
-        HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
-        HirKind::Alternation(branches) => {
-            let all: Option<Vec<_>> = branches.iter().map(required).collect();
-            all.map(|lists| lists.concat()).filter(|list| list.len() <= NEEDLES_MAX)
-        }
-        HirKind::Concat(parts) => {
-            let mut best = None;
-            let mut run = vec![String::new()];
-            for part in parts {
-                let texts = all_texts(part);
-                if let Some(longer) = texts.as_ref().and_then(|texts| joined(&run, texts)) {
-                    run = longer;
-                    continue;
-                }
-                let longer = beginnings(part).and_then(|texts| joined(&run, &texts));
-                best = rarer(best, longer.and_then(shortest_forms));
-                best = rarer(best, shortest_forms(run));
-                best = rarer(best, texts.map_or_else(|| required_of_many(part), shortest_forms));
-                run = endings(part).unwrap_or_else(|| vec![String::new()]);
+impl Texts {
+    /// Looks at each part of the expression once.
+    fn of(hir: &Hir) -> Self {
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => Self::these(vec![String::new()]),
+            HirKind::Literal(literal) => {
+                ascii_text(literal).map_or_else(Self::any, |text| Self::these(vec![text]))
             }
-            rarer(best, shortest_forms(run))
-        }
-        _ => None,
-    }
-}
-
-/// Returns every text that the expression can find, in folded case, if they are few.
-fn all_texts(hir: &Hir) -> Option<Vec<String>> {
-    match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => Some(vec![String::new()]),
-        HirKind::Literal(literal) => Some(vec![ascii_text(literal)?]),
-        HirKind::Class(class) => few_chars(class),
-        HirKind::Capture(capture) => all_texts(&capture.sub),
-        HirKind::Repetition(repetition) if (repetition.min, repetition.max) == (0, Some(1)) => {
-            let mut texts = all_texts(&repetition.sub)?;
-            texts.push(String::new());
-            Some(texts)
-        }
-        HirKind::Concat(parts) => {
-            parts.iter().try_fold(vec![String::new()], |run, part| joined(&run, &all_texts(part)?))
-        }
-        HirKind::Alternation(branches) => {
-            let all: Option<Vec<_>> = branches.iter().map(all_texts).collect();
-            all.map(|lists| lists.concat()).filter(|texts| texts.len() <= TEXTS_MAX)
-        }
-        HirKind::Repetition(_) => None,
-    }
-}
-
-/// Returns texts of which one begins whatever the expression finds, in folded case, if they are few. The parser takes
-/// what alternatives begin with out of them, so that `(__schema …|__type …)` is `__` before `schema …` or `type …`.
-fn beginnings(hir: &Hir) -> Option<Vec<String>> {
-    match hir.kind() {
-        HirKind::Capture(capture) => beginnings(&capture.sub),
-        HirKind::Repetition(repetition) if repetition.min > 0 => beginnings(&repetition.sub),
-        HirKind::Concat(parts) => {
-            let mut run = vec![String::new()];
-            for part in parts {
-                match all_texts(part).and_then(|texts| joined(&run, &texts)) {
-                    Some(longer) => run = longer,
-                    None => return beginnings(part).and_then(|texts| joined(&run, &texts)).or(Some(run)),
+            HirKind::Class(class) => few_chars(class).map_or_else(Self::any, Self::these),
+            HirKind::Capture(capture) => Self::of(&capture.sub),
+            HirKind::Repetition(repetition) => {
+                let once = Self::of(&repetition.sub);
+                match (repetition.min, repetition.max, once.all) {
+                    (0, Some(1), Some(mut texts)) => {
+                        texts.push(String::new());
+                        Self::these(texts)
+                    }
+                    (0, ..) => Self::any(),
+                    _ => Self { all: None, ..once },
                 }
             }
-            Some(run)
+            HirKind::Concat(parts) => Self::of_concat(parts),
+            HirKind::Alternation(branches) => Self::of_alternation(branches),
         }
-        HirKind::Alternation(branches) => {
-            let all: Option<Vec<_>> = branches.iter().map(beginnings).collect();
-            all.map(|lists| lists.concat()).filter(|texts| texts.len() <= TEXTS_MAX)
+    }
+
+    fn any() -> Self {
+        Self { all: None, first: vec![String::new()], last: vec![String::new()], held: None }
+    }
+
+    fn these(all: Vec<String>) -> Self {
+        Self { first: all.clone(), last: all.clone(), held: shortest_forms(all.clone()), all: Some(all) }
+    }
+
+    fn of_concat(parts: &[Hir]) -> Self {
+        let (mut first, mut held) = (None, None);
+        // What surely stands at the end of the parts so far.
+        let mut run = vec![String::new()];
+        for part in parts {
+            let part = Self::of(part);
+            if let Some(longer) = part.all.and_then(|texts| joined(&run, &texts)) {
+                run = longer;
+                continue;
+            }
+            let longer = joined(&run, &part.first).unwrap_or_else(|| run.clone());
+            held = rarer(held, shortest_forms(longer.clone()));
+            held = rarer(held, shortest_forms(run));
+            held = rarer(held, part.held);
+            first.get_or_insert(longer);
+            run = part.last;
         }
-        _ => all_texts(hir),
+        match first {
+            None => Self::these(run),
+            Some(first) => {
+                Self { all: None, first, held: rarer(held, shortest_forms(run.clone())), last: run }
+            }
+        }
+    }
+
+    /// The parser takes what alternatives begin with out of them: `(__schema …|__type …)` is `__` before `schema …` or
+    /// `type …`.
+    fn of_alternation(branches: &[Hir]) -> Self {
+        let few = |lists: Vec<Vec<String>>| Some(lists.concat()).filter(|texts| texts.len() <= TEXTS_MAX);
+        let (mut all, mut held) = (Some(Vec::new()), Some(Vec::new()));
+        let (mut first, mut last) = (Vec::new(), Vec::new());
+        for branch in branches {
+            let branch = Self::of(branch);
+            all = all.zip(branch.all).map(|(lists, texts)| with(lists, texts));
+            held = held.zip(branch.held).map(|(lists, texts)| with(lists, texts));
+            first.push(branch.first);
+            last.push(branch.last);
+        }
+        if let Some(all) = all.and_then(few) {
+            return Self::these(all);
+        }
+        let any = || vec![String::new()];
+        Self {
+            all: None,
+            first: few(first).unwrap_or_else(any),
+            last: few(last).unwrap_or_else(any),
+            held: held.map(|lists: Vec<_>| lists.concat()).filter(|texts| texts.len() <= NEEDLES_MAX),
+        }
     }
 }
 
-/// Returns texts of which one ends whatever the expression finds, in folded case, if they are few.
-fn endings(hir: &Hir) -> Option<Vec<String>> {
-    match hir.kind() {
-        HirKind::Capture(capture) => endings(&capture.sub),
-        HirKind::Repetition(repetition) if repetition.min > 0 => endings(&repetition.sub),
-        HirKind::Concat(parts) => {
-            let mut run = vec![String::new()];
-            for part in parts.iter().rev() {
-                match all_texts(part).and_then(|texts| joined(&texts, &run)) {
-                    Some(longer) => run = longer,
-                    None => return endings(part).and_then(|texts| joined(&texts, &run)).or(Some(run)),
-                }
-            }
-            Some(run)
-        }
-        HirKind::Alternation(branches) => {
-            let all: Option<Vec<_>> = branches.iter().map(endings).collect();
-            all.map(|lists| lists.concat()).filter(|texts| texts.len() <= TEXTS_MAX)
-        }
-        _ => all_texts(hir),
-    }
+fn with<T>(mut list: Vec<T>, one: T) -> Vec<T> {
+    list.push(one);
+    list
 }
 
 fn joined(before: &[String], after: &[String]) -> Option<Vec<String>> {
-    let is_few = before.len() * after.len() <= TEXTS_MAX;
+    let longest = |texts: &[String]| texts.iter().map(String::len).max().unwrap_or_default();
+    let are_few = before.len() * after.len() <= TEXTS_MAX;
+    let are_short = longest(before) + longest(after) <= TEXT_MAX_BYTES;
     let pairs = before.iter().flat_map(|one| after.iter().map(move |other| format!("{one}{other}")));
-    is_few.then(|| pairs.collect())
+    (are_few && are_short).then(|| pairs.collect())
 }
 
 /// Leaves out every text that holds another one; `None` if nothing is left to look for.

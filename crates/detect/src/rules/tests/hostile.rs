@@ -56,6 +56,15 @@ fn an_expression_without_end_is_tried_in_linear_time() {
 }
 
 #[test]
+fn an_expression_that_nests_deep_is_read_in_time() {
+    let (open, close) = ("(".repeat(100), "[^q]*[ab])".repeat(100));
+    let long = "x".repeat(100_000);
+    let yaml = rule_yaml(&format!("sel:\n  f|re: '{open}[ab][ab]{long}{close}'\ncondition: sel"));
+    let (rules, errors) = load_in_time(&yaml);
+    assert_eq!(rules.len(), 1, "{errors:?}");
+}
+
+#[test]
 fn a_hundred_thousand_alternatives_are_one_rule() {
     let listed = format!("[{}]", times(100_000, |number| format!("w{number}, ")));
     for how in ["", "|contains"] {
