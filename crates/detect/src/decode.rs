@@ -98,7 +98,7 @@ impl<'a> Decoded<'a> {
 /// Decodes an entry.
 pub(crate) fn decode(entry: &LogEntry) -> Decoded<'_> {
     let mut decoded = Decoded::default();
-    decoded.event.fields.reserve(24);
+    decoded.event.fields.reserve(48);
     envelope(entry, &mut decoded.event);
     let metadata = decoded.event.fields.len();
     if json::flatten(entry.metadata.as_str(), Origin::Metadata, &mut decoded.event) == Flattened::InPart {
@@ -300,7 +300,8 @@ fn role(name: &str) -> Option<Role> {
     static NAMES: LazyLock<Names<Role>> = LazyLock::new(|| {
         Names::new(ROLES.iter().flat_map(|(role, names)| names.iter().map(|name| (*name, *role))))
     });
-    name.split('.').find_map(|part| NAMES.get(part))
+    let is_dotted = name.as_bytes().contains(&b'.');
+    if is_dotted { name.split('.').find_map(|part| NAMES.get(part)) } else { NAMES.get(name) }
 }
 
 #[cfg(test)]

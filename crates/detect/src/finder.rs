@@ -1,142 +1,223 @@
-//! Looks for up to thousands of texts at once. Each is known by one window of four bytes; a bitmap that fits the nearest
-//! cache tells of nearly every place that no such window stands there. Unlike an automaton's, its steps need not wait for
-//! each other.
+//! Looks for up to thousands of texts at once. A text is gone through in steps of a few bytes; what is looked for is
+//! known by windows of its bytes. Two tables that fit the nearest cache tell of nearly every step that no such window
+//! stands there. Unlike an automaton's, the steps need not wait for each other.
 
 use std::{
     collections::HashMap,
     ops::{Range, RangeInclusive},
 };
 
+use memchr::{memchr_iter, memmem};
+
 /// Finds all occurrences of texts; the empty one occurs nowhere.
 #[derive(Debug)]
 pub(crate) struct Finder {
     texts: Vec<Box<[u8]>>,
-    wide: Windows,
-    /// For texts shorter than four bytes: their first two.
-    narrow: Windows,
-    /// Those of one byte.
-    single: Vec<(u8, usize)>,
-}
-
-/// Which windows the texts are known by.
-#[derive(Debug)]
-struct Windows {
-    /// A bit for each hash that a window has; one in twenty is set at most, until there are thousands.
+    /// Texts of seven bytes and more are known by four windows in a row, so that one is met at a step wherever they stand.
+    long: Windows<4>,
+    /// A bit for each hash that a long text's window has.
     bits: Box<[u64]>,
-    /// How many bits of a product are not part of the hash.
-    shift: u32,
-    /// By window: texts, and where in them it stands.
-    texts: HashMap<u32, Vec<(u32, usize)>, foldhash::fast::RandomState>,
+    /// How many bits of a product are not part of such a hash.
+    bits_shift: u32,
+    /// Those of three to six bytes are known by one window, and looked for at every byte.
+    short: Windows<3>,
+    /// Whether a short text's window has a hash.
+    slots: Box<[bool; 1 << SLOTS_LOG2]>,
+    tiny: Vec<Tiny>,
 }
 
-const WIDE: usize = 4;
-const NARROW: usize = 2;
+/// A text of one or two bytes.
+#[derive(Debug)]
+struct Tiny {
+    number: usize,
+    finder: memmem::Finder<'static>,
+}
 
-/// A bitmap has 2⁹ to 2²⁰ bits: as few as will do, because the nearest cache is small.
-const HASH_BITS: RangeInclusive<u32> = 9..=20;
+/// A text is gone through in steps of so many bytes.
+const STEP: usize = 4;
+
+/// So many bytes are seen at each.
+const SEEN: usize = size_of::<u64>();
+
+/// Short texts are a few hundred.
+const SLOTS_LOG2: u32 = 14;
+
+/// The bitmap has so many bits for each window, and 2⁶ to 2²⁰ together: as few as will do, because the nearest cache is
+/// small.
+const BITS_EACH: usize = 8;
+const BITS_LOG2: RangeInclusive<u32> = 6..=20;
 
 impl Finder {
     pub(crate) fn new<'t>(texts: impl Iterator<Item = &'t str>) -> Self {
         let texts: Vec<Box<[u8]>> = texts.map(|text| text.as_bytes().into()).collect();
-        let mut shared: HashMap<u32, usize, foldhash::fast::RandomState> = HashMap::default();
-        for window in texts.iter().flat_map(|text| text.array_windows()) {
-            *shared.entry(wide_key(*window)).or_default() += 1;
+        let long = Windows::of_texts(&texts, 7..=usize::MAX, STEP);
+        let bits_log2 = (long.known.len() * BITS_EACH).next_power_of_two().ilog2();
+        let bits_shift = u32::BITS - bits_log2.clamp(*BITS_LOG2.start(), *BITS_LOG2.end());
+        let mut bits = vec![0; 1 << (u32::BITS - bits_shift - u64::BITS.ilog2())];
+        for known in &long.known {
+            let bit = hash(known.window, bits_shift);
+            bits[bit / 64] |= 1 << (bit % 64);
         }
-        let mut single = Vec::new();
-        let long = texts.iter().filter(|text| text.len() >= WIDE).count();
-        let (mut wide, mut narrow) = (Windows::new(long), Windows::new(texts.len() - long));
-        for (number, text) in (0_u32..).zip(&texts) {
-            let windows = text.array_windows().copied().map(wide_key).enumerate();
-            // What few texts share, few log lines hold.
-            match windows.min_by_key(|(_, key)| shared[key]) {
-                Some((at, key)) => wide.add(key, number, at),
-                None => match **text {
-                    [] => {}
-                    [byte] => single.push((byte, number as usize)),
-                    [one, two, ..] => narrow.add(narrow_key([one, two]), number, 0),
-                },
-            }
+        let short = Windows::of_texts(&texts, 3..=6, 1);
+        let mut slots = Box::new([false; 1 << SLOTS_LOG2]);
+        for known in &short.known {
+            slots[slot(known.window)] = true;
         }
-        Self { texts, wide, narrow, single }
+        let tiny = texts.iter().enumerate().filter(|(_, text)| (1..=2).contains(&text.len()));
+        let tiny = tiny.map(|(number, text)| Tiny { number, finder: memmem::Finder::new(text).into_owned() });
+        Self { tiny: tiny.collect(), long, bits: bits.into(), bits_shift, short, slots, texts }
     }
 
     /// Calls `found` with the number and the place of each text that occurs, in no particular order.
     pub(crate) fn find(&self, text: &str, mut found: impl FnMut(usize, Range<usize>)) {
         let bytes = text.as_bytes();
-        for (byte, number) in &self.single {
-            let places = bytes.iter().enumerate().filter(|(_, other)| *other == byte);
-            places.for_each(|(at, _)| found(*number, at..at + 1));
+        for tiny in &self.tiny {
+            tiny.find(bytes, |place| found(tiny.number, place));
         }
-        if !self.narrow.texts.is_empty() {
-            for (at, key) in bytes.array_windows().copied().map(narrow_key).enumerate() {
-                if self.narrow.may_hold(key) {
-                    self.look(&self.narrow, key, bytes, at, &mut found);
-                }
+        for at in (0..bytes.len()).step_by(STEP) {
+            let seen = seen(bytes, at);
+            let bit = hash(Windows::<4>::of_seen(seen), self.bits_shift);
+            if self.bits[bit / 64] & 1 << (bit % 64) != 0 {
+                self.long.compare(seen, at, &self.texts, bytes, &mut found);
             }
-        }
-        if !self.wide.texts.is_empty() {
-            for (at, key) in bytes.array_windows().copied().map(wide_key).enumerate() {
-                if self.wide.may_hold(key) {
-                    self.look(&self.wide, key, bytes, at, &mut found);
+            let is_short = |ahead: usize| self.slots[slot(Windows::<3>::of_seen(seen >> (8 * ahead)))];
+            if is_short(0) | is_short(1) | is_short(2) | is_short(3) {
+                for ahead in (0..STEP).filter(|ahead| is_short(*ahead)) {
+                    self.short.compare(seen >> (8 * ahead), at + ahead, &self.texts, bytes, &mut found);
                 }
             }
         }
     }
+}
 
+/// Returns what stands at a place, the first byte lowest, and zeros for what is past the end.
+fn seen(bytes: &[u8], at: usize) -> u64 {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let seen = rest.first_chunk::<SEEN>().copied().unwrap_or_else(|| {
+        let mut seen = [0; SEEN];
+        seen.iter_mut().zip(rest).for_each(|(seen, byte)| *seen = *byte);
+        seen
+    });
+    u64::from_le_bytes(seen)
+}
+
+impl Tiny {
+    fn find(&self, bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
+        let length = self.finder.needle().len();
+        if let [byte] = self.finder.needle() {
+            return memchr_iter(*byte, bytes).for_each(|at| found(at..at + length));
+        }
+        let mut from = 0;
+        while let Some(at) = bytes.get(from..).and_then(|rest| self.finder.find(rest)) {
+            found(from + at..from + at + length);
+            from += at + 1;
+        }
+    }
+}
+
+/// The windows, of so many bytes, by which texts are known.
+#[derive(Debug)]
+struct Windows<const WIDTH: usize> {
+    /// Grouped by their hash.
+    known: Box<[Known]>,
+    /// Where each group begins; and the end.
+    starts: Box<[u32]>,
+    /// How many bits of a product are not part of such a hash.
+    shift: u32,
+}
+
+#[derive(Debug)]
+struct Known {
+    window: u32,
+    text: u32,
+    /// Where in the text the window stands.
+    offset: usize,
+    /// Up to two bytes of the text that follow the window, and which bits are theirs.
+    more: u16,
+    more_mask: u16,
+}
+
+impl<const WIDTH: usize> Windows<WIDTH> {
+    /// Returns so many windows in a row of every text that is so long: those that the fewest texts share, as these will
+    /// stand in few log lines.
+    fn of_texts(texts: &[Box<[u8]>], lengths: RangeInclusive<usize>, in_a_row: usize) -> Self {
+        let texts = || (0_u32..).zip(texts).filter(|(_, text)| lengths.contains(&text.len()));
+        let windows = |text: &[u8]| -> Vec<u32> {
+            let places = 0..=text.len() - WIDTH;
+            places.map(|at| Self::of_seen(seen(text, at))).collect()
+        };
+        let mut shared: HashMap<u32, usize, foldhash::fast::RandomState> = HashMap::default();
+        for window in texts().flat_map(|(_, text)| windows(text)) {
+            *shared.entry(window).or_default() += 1;
+        }
+        let mut known = Vec::new();
+        for (text, bytes) in texts() {
+            let windows = windows(bytes);
+            let rows = (0..).zip(windows.windows(in_a_row));
+            let (offset, row) = rows
+                .min_by_key(|(_, row)| row.iter().map(|window| shared[window]).sum::<usize>())
+                .expect("such texts have as many windows");
+            for (offset, window) in (offset..).zip(row) {
+                let more = Self::after_window(seen(bytes, offset));
+                let more_mask = Self::after_window(seen(&vec![u8::MAX; bytes.len()], offset));
+                known.push(Known { window: *window, text, offset, more, more_mask });
+            }
+        }
+        let shift = u32::BITS - known.len().next_power_of_two().ilog2().max(1);
+        known.sort_by_key(|known| hash(known.window, shift));
+        let starts = (0..=1 << (u32::BITS - shift)).map(|group| {
+            let start = known.partition_point(|known| hash(known.window, shift) < group);
+            u32::try_from(start).expect("texts are fewer")
+        });
+        Self { starts: starts.collect(), shift, known: known.into() }
+    }
+
+    /// Returns the first bytes of what is seen, and below them zeros.
+    #[expect(clippy::cast_possible_truncation, reason = "a window is what is seen first")]
+    fn of_seen(seen: u64) -> u32 {
+        (seen as u32) << (u32::BITS as usize - 8 * WIDTH)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "two bytes will do")]
+    fn after_window(seen: u64) -> u16 {
+        (seen >> (8 * WIDTH)) as u16
+    }
+
+    /// Compares the texts that have a window where this is seen.
     #[inline(never)]
-    fn look(
+    fn compare(
         &self,
-        windows: &Windows,
-        key: u32,
-        bytes: &[u8],
+        seen: u64,
         at: usize,
+        texts: &[Box<[u8]>],
+        bytes: &[u8],
         found: &mut impl FnMut(usize, Range<usize>),
     ) {
-        for (number, offset) in windows.texts.get(&key).map_or(&[][..], Vec::as_slice) {
-            let text = &*self.texts[*number as usize];
-            if let Some(start) = at.checked_sub(*offset)
+        let (window, more) = (Self::of_seen(seen), Self::after_window(seen));
+        let group = hash(window, self.shift);
+        let group = self.starts[group] as usize..self.starts[group + 1] as usize;
+        for known in &self.known[group] {
+            if known.window != window || (known.more ^ more) & known.more_mask != 0 {
+                continue;
+            }
+            let text = &*texts[known.text as usize];
+            if let Some(start) = at.checked_sub(known.offset)
                 && bytes.get(start..start + text.len()) == Some(text)
             {
-                found(*number as usize, start..start + text.len());
+                found(known.text as usize, start..start + text.len());
             }
         }
     }
 }
 
-impl Windows {
-    /// Returns none, with room for so many.
-    fn new(count: usize) -> Self {
-        const BITS_EACH: usize = 20;
-        let bits =
-            (count * BITS_EACH).next_power_of_two().ilog2().clamp(*HASH_BITS.start(), *HASH_BITS.end());
-        let words = 1 << (bits - u64::BITS.ilog2());
-        Self { bits: vec![0; words].into(), shift: u32::BITS - bits, texts: HashMap::default() }
-    }
-
-    fn add(&mut self, key: u32, text: u32, offset: usize) {
-        let bit = self.hash(key);
-        self.bits[bit / 64] |= 1 << (bit % 64);
-        self.texts.entry(key).or_default().push((text, offset));
-    }
-
-    fn may_hold(&self, key: u32) -> bool {
-        let bit = self.hash(key);
-        self.bits[bit / 64] & 1 << (bit % 64) != 0
-    }
-
-    /// Returns the high bits of a product (Knuth's multiplicative hashing).
-    fn hash(&self, key: u32) -> usize {
-        const GOLDEN: u32 = 0x9E37_79B1;
-        (key.wrapping_mul(GOLDEN) >> self.shift) as usize
-    }
+/// Returns the high bits of a product (Knuth's multiplicative hashing).
+fn hash(window: u32, shift: u32) -> usize {
+    const GOLDEN: u32 = 0x9E37_79B1;
+    (window.wrapping_mul(GOLDEN) >> shift) as usize
 }
 
-fn wide_key(window: [u8; WIDE]) -> u32 {
-    u32::from_le_bytes(window)
-}
-
-fn narrow_key(window: [u8; NARROW]) -> u32 {
-    u16::from_le_bytes(window).into()
+fn slot(window: u32) -> usize {
+    hash(window, u32::BITS - SLOTS_LOG2)
 }
 
 #[cfg(test)]
@@ -174,7 +255,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_finds_what_a_search_for_each_text_finds(
-            texts in proptest::collection::vec("[abß]{1,7}", 0..12), text in "[abß ]{0,60}",
+            texts in proptest::collection::vec("[abß]{1,9}", 0..12), text in "[abß ]{0,60}",
         ) {
             check(&texts, &text);
         }

@@ -6,45 +6,52 @@ use super::{
     condition::Condition,
     needle::{Needle, needles},
     probe::{Found, Probe, Probes},
-    view::View,
+    view::{FieldId, View},
 };
 use crate::finder::Finder;
 
 #[derive(Debug)]
 pub(super) struct Index {
-    /// By field; `None` where no rule has a needle.
-    of_field: Vec<Option<OfField>>,
-    anywhere: Anywhere,
-    /// Rules that may hold as soon as a field is there, by field.
-    on_presence: Vec<Vec<u32>>,
+    /// Looks in all values together.
+    finder: Finder,
+    /// By text.
+    meant: Vec<Meant>,
+    probes: usize,
+    by_field: Vec<OfField>,
     /// Rules that may hold without any needle.
     always: Vec<u32>,
     rules: usize,
 }
 
-/// The texts looked for in all values together.
-#[derive(Debug)]
-struct Anywhere {
-    finder: Finder,
-    /// By text: the conditions that it leads to, and the probes it is for.
-    meant: Vec<(Vec<u32>, Vec<Probe>)>,
-    probes: usize,
+/// What a text is looked for.
+#[derive(Debug, Default)]
+struct Meant {
+    /// Rules that it leads to wherever it stands.
+    anywhere: Vec<u32>,
+    /// Rules that it leads to in a value of a field.
+    of_fields: Vec<(FieldId, Vec<u32>)>,
+    probes: Vec<Probe>,
 }
 
-/// The needles looked for in the values of one field.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 struct OfField {
-    finder: Finder,
-    /// By needle.
-    rules: Vec<Vec<u32>>,
+    /// Rules that may hold as soon as the field is there.
+    on_presence: Vec<u32>,
+    /// Texts too short to be looked for in all values, each with a rule that it leads to.
+    tiny: Vec<(String, u32)>,
 }
+
+/// Such texts occur in nearly every event.
+const TINY_MAX_BYTES: usize = 2;
+
+/// So many texts may stand where no field is that they are looked for in. After that the place makes no difference.
+const MISPLACED_MAX: u32 = 1_000;
 
 impl Index {
     /// Gives the conditions their probes and takes their needles; `fields` are as many as rules ask for.
     pub(super) fn new(conditions: &mut [(usize, Condition)], fields: usize) -> Self {
-        let mut of_field = vec![Vec::new(); fields];
-        let mut on_presence = vec![Vec::new(); fields];
-        let (mut leading, mut always) = (Vec::new(), Vec::new());
+        let mut by_field = vec![OfField::default(); fields];
+        let (mut texts, mut always) = (BTreeMap::<String, Meant>::new(), Vec::new());
         let mut probes = Probes::default();
         let found = needles_of_all(conditions);
         for (rule, ((_, condition), needles)) in (0_u32..).zip(conditions.iter_mut().zip(found)) {
@@ -55,15 +62,22 @@ impl Index {
             };
             for Needle { field, text } in needles {
                 match field {
-                    Some(field) if text.is_empty() => on_presence[field as usize].push(rule),
-                    Some(field) => of_field[field as usize].push((text, rule)),
-                    None => leading.push((text, rule)),
+                    Some(field) if text.is_empty() => by_field[field as usize].on_presence.push(rule),
+                    Some(field) if text.len() <= TINY_MAX_BYTES => {
+                        by_field[field as usize].tiny.push((text, rule));
+                    }
+                    Some(field) => texts.entry(text).or_default().add(field, rule),
+                    None => texts.entry(text).or_default().anywhere.push(rule),
                 }
             }
         }
-        let of_field = of_field.into_iter().map(OfField::new).collect();
-        let rules = conditions.len();
-        Self { of_field, anywhere: Anywhere::new(leading, probes), on_presence, always, rules }
+        let count = probes.len();
+        for (text, probe) in probes.into_texts() {
+            texts.entry(text).or_default().probes.push(probe);
+        }
+        let finder = Finder::new(texts.keys().map(String::as_str));
+        let meant = texts.into_values().collect();
+        Self { finder, meant, probes: count, by_field, always, rules: conditions.len() }
     }
 
     /// Returns every condition that may hold, by rising number, and what the probes of all conditions found.
@@ -71,15 +85,48 @@ impl Index {
         let mut candidates = Candidates::new(self.rules);
         candidates.add(&self.always);
         for index in 0..view.len() {
-            let name = view.name(index).map(|name| name as usize);
-            let on_presence = name.map_or(&[][..], |name| &self.on_presence[name]);
+            let Some(name) = view.name(index) else { continue };
+            let OfField { on_presence, tiny } = &self.by_field[name as usize];
             candidates.add(on_presence);
-            if let Some(of_field) = name.and_then(|name| self.of_field[name].as_ref()) {
-                of_field.look(view.folded(index), &mut candidates);
+            for (text, rule) in tiny {
+                if view.folded(index).contains(text) {
+                    candidates.add(&[*rule]);
+                }
             }
         }
-        let found = self.anywhere.look(view, &mut candidates);
+        let mut found = Found::new(self.probes);
+        let mut misplaced = 0;
+        self.finder.find(view.all(), |text, place| {
+            let Meant { anywhere, of_fields, probes } = &self.meant[text];
+            candidates.add(anywhere);
+            for (field, rules) in of_fields {
+                if misplaced >= MISPLACED_MAX || view.is_of(*field, &place) {
+                    candidates.add(rules);
+                } else {
+                    misplaced += 1;
+                }
+            }
+            if probes.is_empty() {
+                return;
+            }
+            // What spans two values is in neither. To look for the value takes longer the more there are.
+            let value = if found.is_full() { Some(0) } else { view.value_around(&place) };
+            if let Some(value) = value {
+                for probe in probes {
+                    found.add(*probe, value);
+                }
+            }
+        });
         (candidates.into_rising(), found)
+    }
+}
+
+impl Meant {
+    fn add(&mut self, field: FieldId, rule: u32) {
+        match self.of_fields.iter_mut().find(|(known, _)| *known == field) {
+            Some((_, rules)) => rules.push(rule),
+            None => self.of_fields.push((field, vec![rule])),
+        }
     }
 }
 
@@ -98,59 +145,6 @@ fn needles_of_all(conditions: &[(usize, Condition)]) -> Vec<Option<Vec<Needle>>>
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
         joined.flatten().collect()
     })
-}
-
-/// Returns each text once, with the rules that it is for.
-fn by_text(mut needles: Vec<(String, u32)>) -> Vec<(String, Vec<u32>)> {
-    needles.sort();
-    needles.dedup();
-    let same = needles.chunk_by(|(one, _), (other, _)| one == other);
-    same.map(|same| (same[0].0.clone(), same.iter().map(|(_, rule)| *rule).collect())).collect()
-}
-
-impl Anywhere {
-    fn new(leading: Vec<(String, u32)>, probes: Probes) -> Self {
-        let count = probes.len();
-        let mut meant: BTreeMap<String, (Vec<u32>, Vec<Probe>)> = BTreeMap::new();
-        for (text, probe) in probes.into_texts() {
-            meant.entry(text).or_default().1.push(probe);
-        }
-        for (text, rules) in by_text(leading) {
-            meant.entry(text).or_default().0 = rules;
-        }
-        let finder = Finder::new(meant.keys().map(String::as_str));
-        Self { finder, meant: meant.into_values().collect(), probes: count }
-    }
-
-    fn look(&self, view: &View<'_>, candidates: &mut Candidates) -> Found {
-        let mut found = Found::new(self.probes);
-        self.finder.find(view.whole(), |text, place| {
-            let (rules, probes) = &self.meant[text];
-            candidates.add(rules);
-            if probes.is_empty() {
-                return;
-            }
-            // What spans two values is in neither. To look for the value takes longer the more there are.
-            let value = if found.is_full() { Some(0) } else { view.value_around(&place) };
-            if let Some(value) = value {
-                for probe in probes {
-                    found.add(*probe, value);
-                }
-            }
-        });
-        found
-    }
-}
-
-impl OfField {
-    fn new(needles: Vec<(String, u32)>) -> Option<Self> {
-        let (texts, rules): (Vec<_>, Vec<_>) = by_text(needles).into_iter().unzip();
-        (!texts.is_empty()).then(|| Self { finder: Finder::new(texts.iter().map(String::as_str)), rules })
-    }
-
-    fn look(&self, text: &str, candidates: &mut Candidates) {
-        self.finder.find(text, |needle, _| candidates.add(&self.rules[needle]));
-    }
 }
 
 /// A set of conditions, a bit each.

@@ -32,12 +32,13 @@ impl FieldNames {
 pub(super) struct View<'e> {
     pub(super) event: &'e Event<'e>,
     names: Vec<FieldId>,
-    /// First what is looked through as a whole, then what is a piece of it and can't be found in it again.
+    /// First what is looked through as a whole, then what is a piece of it but does not lie in it as it is.
     folded: String,
-    whole_end: usize,
     /// Where a field's text lies in `folded`.
     spans: Vec<Range<usize>>,
     is_piece: Vec<bool>,
+    /// A bit for each field that there is, by its lowest digits.
+    present: u128,
 }
 
 impl<'e> View<'e> {
@@ -47,20 +48,21 @@ impl<'e> View<'e> {
             event,
             names: Vec::with_capacity(count),
             folded: String::with_capacity(count * 32),
-            whole_end: 0,
             spans: Vec::with_capacity(count),
             is_piece: Vec::with_capacity(count),
+            present: 0,
         };
         let first = event.fields.first().and_then(|field| borrowed(&field.value));
         for (index, field) in event.fields.iter().enumerate() {
-            view.names.push(names.0.get(field.name.as_ref()).copied().unwrap_or(UNASKED));
+            let name = names.0.get(field.name.as_ref()).copied().unwrap_or(UNASKED);
+            view.names.push(name);
+            view.present |= bit(name);
             let place = first.zip(borrowed(&field.value)).filter(|_| index > 0);
             let place = place.and_then(|(first, piece)| place_in(first, piece));
             view.is_piece.push(place.is_some());
             let span = place.unwrap_or_else(|| view.push_folded(&field.value));
             view.spans.push(span);
         }
-        view.whole_end = view.folded.len();
         // In ASCII, folding has moved nothing, and a piece lies folded where it was cut from.
         if !first.is_some_and(str::is_ascii) {
             for (index, field) in event.fields.iter().enumerate() {
@@ -129,9 +131,16 @@ impl<'e> View<'e> {
         byte_of(chars_before(folded.start))..byte_of(chars_before(folded.end))
     }
 
-    /// Returns the texts in which keywords are looked for, one behind the other. What is found may span two of them.
-    pub(super) fn whole(&self) -> &str {
-        self.folded.get(..self.whole_end).expect("a border between texts")
+    /// Returns all values' texts, one behind the other. What is found may span two of them.
+    pub(super) fn all(&self) -> &str {
+        &self.folded
+    }
+
+    /// Whether a place in `all` lies in a value of the field.
+    pub(super) fn is_of(&self, field: FieldId, place: &Range<usize>) -> bool {
+        let mut values = self.names.iter().zip(&self.spans);
+        self.present & bit(field) != 0
+            && values.any(|(name, span)| *name == field && span.start <= place.start && place.end <= span.end)
     }
 
     /// Returns the indices of the values in which keywords are looked for: all but those that are a piece of the
@@ -140,13 +149,15 @@ impl<'e> View<'e> {
         (0..self.len()).filter(|index| !self.is_piece[*index])
     }
 
-    /// Returns the value in which a place in `whole` lies; `None` if it spans two.
+    /// Returns the value in which a place in `all` lies; `None` if it spans two, or lies in a piece.
     pub(super) fn value_around(&self, place: &Range<usize>) -> Option<usize> {
-        self.whole_values().find(|index| {
-            let span = &self.spans[*index];
-            span.start <= place.start && place.end <= span.end
-        })
+        let mut values = self.spans.iter().zip(&self.is_piece);
+        values.position(|(span, is_piece)| span.start <= place.start && place.end <= span.end && !is_piece)
     }
+}
+
+fn bit(field: FieldId) -> u128 {
+    1 << (field % u128::BITS)
 }
 
 fn borrowed<'e>(value: &Value<'e>) -> Option<&'e str> {
@@ -266,7 +277,7 @@ mod tests {
         }
 
         #[test]
-        fn every_value_is_folded_and_what_is_whole_is_looked_through(
+        fn every_value_is_folded_and_looked_through(
             message in "[a-zA-ZäÄßſİK ]{1,20}", other in "[A-Zİ]{1,9}", cut in (0..20_usize, 0..20_usize),
         ) {
             let mut ends = [cut.0, cut.1].map(|at| message.floor_char_boundary(at));
@@ -281,7 +292,7 @@ mod tests {
                 prop_assert_eq!(view.folded(index), fold(view.written(index)));
             }
             for index in view.whole_values() {
-                prop_assert!(view.whole().contains(view.folded(index)));
+                prop_assert!(view.all().contains(view.folded(index)));
             }
             prop_assert!(view.whole_values().eq([0, 2]));
         }
