@@ -4,7 +4,13 @@ use std::{path::PathBuf, sync::Arc};
 
 use sentinelflow_domain::{clock::Clock, store::Store, tenant::Tenant};
 
-use crate::{config::Mode, credentials::Credentials, hunts::Hunts, triage::Triage};
+use crate::{
+    config::Mode,
+    credentials::{Credentials, OperatorToken},
+    hunts::Hunts,
+    reload::Reload,
+    triage::Triage,
+};
 
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
@@ -14,8 +20,11 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub store: Arc<dyn Store>,
     pub credentials: Credentials,
+    /// What an operator shows in `serve`; without it nobody is one.
+    pub operator_token: Option<OperatorToken>,
     pub triage: Triage,
     pub hunts: Hunts,
+    pub reload: Reload,
     /// Whom requests without a name belong to in `dev`; `None` in `serve`.
     pub local_tenant: Option<Tenant>,
     /// Where uploads lie while they are scanned.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use sentinelflow_detect::{Engine, rules::RuleSet};
+use sentinelflow_detect::Engine;
 use sentinelflow_domain::{
     clock::Clock,
     second_opinion::SecondOpinion,
@@ -15,16 +15,14 @@ use sentinelflow_domain::{
 };
 use sentinelflow_forensic::Limits;
 use sentinelflow_store::SqliteStore;
-use tokio::sync::Semaphore;
-use tracing::warn;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     app::{App, Parts},
     config::{Config, Mode, StoreLocation},
     credentials::Credentials,
     hunts::Hunts,
-    indicator_files::{self, Lists},
-    rule_files,
+    reload::{Reload, load_indicators, load_rules},
     telemetry::SystemClock,
     triage::{NoModel, Triage},
 };
@@ -38,12 +36,13 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
     let store = open_store(&config.store)?;
     let spool = make_spool(&config.data)?;
     let local_tenant = local_tenant(config.mode, &*store, &*clock).await?;
-    let engine = Engine::new(rules.await.context("the rules cannot be loaded")??);
+    let (rules, _) = rules.await.context("the rules cannot be loaded")??;
+    let engine = Arc::new(Engine::new(rules));
     if let Some(folder) = &config.indicators {
         engine.use_indicators(load_indicators(folder, &*clock)?.indicators);
     }
     let triage = Triage {
-        engine,
+        engine: Arc::clone(&engine),
         second_opinion: second_opinion(),
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
@@ -52,6 +51,7 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
     Ok(App::new(Parts {
         mode: config.mode,
         credentials: Credentials::new()?,
+        operator_token: config.operator_token.clone(),
         triage,
         hunts: Hunts {
             desks: Arc::new(Semaphore::new(config.scans_at_once)),
@@ -59,42 +59,19 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
             clock: Arc::clone(&clock),
             limits: Limits::default(),
         },
+        reload: Reload {
+            engine,
+            clock: Arc::clone(&clock),
+            rules: config.rules.clone(),
+            indicators: config.indicators.clone(),
+            latest: Arc::new(Mutex::new(None)),
+        },
         local_tenant,
         spool,
         max_upload_bytes: config.max_upload_bytes,
         clock,
         store,
     }))
-}
-
-/// Returns the rules to judge by. A file that can't be used is told and costs only itself.
-pub fn load_rules(folder: Option<&Path>) -> anyhow::Result<RuleSet> {
-    const TOLD: usize = 20;
-    let (rules, errors) = rule_files::load(folder)?;
-    for error in errors.iter().take(TOLD) {
-        warn!("A rule is not used: {error}");
-    }
-    if errors.len() > TOLD {
-        warn!("{} more are not used: see `sentinelflow rules check`", errors.len() - TOLD);
-    }
-    Ok(rules)
-}
-
-/// Returns the lists to look in. What can't be used is told and costs only itself.
-pub fn load_indicators(folder: &Path, clock: &dyn Clock) -> anyhow::Result<Lists> {
-    const TOLD: usize = 20;
-    let lists = indicator_files::load(folder, clock.now())?;
-    for report in lists.reports.iter().filter(|report| report.is_unusable()) {
-        warn!("Nothing of the list {} can be used", report.file);
-    }
-    for fault in lists.reports.iter().flat_map(|report| &report.faults).take(TOLD) {
-        warn!("Not used as an indicator: {fault}");
-    }
-    let count: u64 = lists.reports.iter().map(|report| report.fault_count).sum();
-    if count > TOLD as u64 {
-        warn!("{} more are not used: see `sentinelflow indicators check`", count - TOLD as u64);
-    }
-    Ok(lists)
 }
 
 fn open_store(location: &StoreLocation) -> anyhow::Result<Arc<dyn Store>> {

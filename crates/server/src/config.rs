@@ -11,17 +11,20 @@ use std::{
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
+use crate::credentials::OperatorToken;
+
 /// Read if it exists and no other file is named.
 const DEFAULT_FILE: &str = "sentinelflow.toml";
 const ENVIRONMENT_PREFIX: &str = "SENTINELFLOW_";
 
 /// Every setting by its name in the file; in the environment `log.filter` is `SENTINELFLOW_LOG__FILTER`.
-const SETTINGS: [&str; 10] = [
+const SETTINGS: [&str; 11] = [
     "listen",
     "data",
     "store",
     "rules",
     "indicators",
+    "operator_token_file",
     "log.filter",
     "log.format",
     "http.max_connections",
@@ -41,6 +44,8 @@ pub struct Config {
     pub rules: Option<PathBuf>,
     /// The operator's lists of indicators: a folder of them, those under `tenants/NAME` for one tenant each.
     pub indicators: Option<PathBuf>,
+    /// By which `serve` knows an operator; without it nobody is one.
+    pub operator_token: Option<OperatorToken>,
     pub log: LogSettings,
     pub max_connections: usize,
     pub max_upload_bytes: u64,
@@ -178,7 +183,7 @@ impl Layers {
 
     fn add_flags(&mut self, flags: Flags) {
         for (name, text) in flags {
-            self.add(name.to_owned(), text, format!("--{name}"));
+            self.add(name.to_owned(), text, format!("--{}", name.replace('_', "-")));
         }
     }
 
@@ -204,6 +209,7 @@ impl Layers {
             data,
             rules: self.take("rules", None, |text| path(text).map(Some)),
             indicators: self.take("indicators", None, |text| path(text).map(Some)),
+            operator_token: self.take("operator_token_file", None, |text| operator_token(text).map(Some)),
             log: LogSettings {
                 filter: self.take("log.filter", "info".to_owned(), log_filter),
                 format: self.take("log.format", LogFormat::Text, log_format),
@@ -237,6 +243,10 @@ fn address(mode: Mode, text: &str) -> Result<SocketAddr, String> {
 
 fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("must name a folder".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn operator_token(file: &str) -> Result<OperatorToken, String> {
+    OperatorToken::read(Path::new(file)).map_err(|error| format!("'{file}' {error}"))
 }
 
 fn store_location(text: &str) -> Result<StoreLocation, String> {

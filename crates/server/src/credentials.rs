@@ -1,7 +1,11 @@
-//! Passwords and API keys: how they are made, hashed and checked. Neither is ever logged.
+//! Passwords, API keys and the operator's token: how they are made, hashed and checked. None is ever logged.
 
 use std::{
     collections::HashMap,
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -62,6 +66,42 @@ impl ApiKey {
 
 pub fn hash_api_key(key: &str) -> ApiKeyHash {
     ApiKeyHash(Sha256::digest(key).into())
+}
+
+/// The token by which an operator is known: only its hash is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorToken(ApiKeyHash);
+
+#[derive(Debug, Error)]
+pub enum InvalidOperatorToken {
+    #[error("can't be read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error("is open to every user of this machine: take that away with chmod o= FILE")]
+    Exposed,
+    #[error("must hold 32 to 1024 visible ASCII characters, and nothing else")]
+    Malformed,
+}
+
+impl OperatorToken {
+    /// Reads the token that a file holds, with or without white space around it.
+    pub fn read(path: &Path) -> Result<Self, InvalidOperatorToken> {
+        const LONGEST: usize = 1024;
+        let file = File::open(path)?;
+        // A group may read it: that is how a secret of root's is lent to a service.
+        if file.metadata()?.permissions().mode() & 0o007 != 0 {
+            return Err(InvalidOperatorToken::Exposed);
+        }
+        let text = io::read_to_string(file.take(2 * LONGEST as u64))?;
+        let token = text.trim();
+        let is_usable =
+            (32..=LONGEST).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_usable { Ok(Self(hash_api_key(token))) } else { Err(InvalidOperatorToken::Malformed) }
+    }
+
+    /// Tells whether this is the token, in a time that doesn't tell how much of it is right.
+    pub fn is(&self, presented: &str) -> bool {
+        self.0.0.ct_eq(&hash_api_key(presented).0).into()
+    }
 }
 
 #[derive(Debug, Error)]

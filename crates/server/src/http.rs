@@ -4,6 +4,7 @@ mod accounts;
 mod audit;
 mod docs;
 mod health;
+mod operator;
 mod security;
 mod stats;
 

@@ -28,6 +28,11 @@ impl Lists {
             None => Ok(self.indicators),
         }
     }
+
+    /// Returns how many entries and files can't be used.
+    pub fn fault_count(&self) -> u64 {
+        self.reports.iter().map(|report| report.fault_count).sum()
+    }
 }
 
 /// Reads the lists of a folder, or one; what can't be used is told and costs only itself.

@@ -11,6 +11,7 @@ mod boot;
 mod credentials;
 mod hunts;
 mod indicator_files;
+mod reload;
 mod rule_files;
 mod triage;
 

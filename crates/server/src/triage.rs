@@ -19,7 +19,7 @@ use thiserror::Error;
 const MOST_RECALLED: usize = 20_000;
 
 pub struct Triage {
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     pub second_opinion: Arc<dyn SecondOpinion>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,

@@ -1,10 +1,6 @@
 //! `sentinelflow dev` and `sentinelflow serve`.
 
-use std::{
-    num::NonZero,
-    path::{Path, PathBuf},
-    thread,
-};
+use std::{num::NonZero, path::PathBuf, thread};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -17,10 +13,10 @@ use tracing::{error, info, warn};
 
 use crate::{
     app::App,
-    boot::{boot, load_indicators, load_rules},
+    boot::boot,
     config::{Config, Flags, Mode},
     http,
-    indicator_files::Lists,
+    reload::ReloadError,
     telemetry,
 };
 
@@ -38,12 +34,15 @@ pub struct ServerArgs {
     /// Where logs are kept: sqlite:PATH [default: sqlite:DATA/sentinelflow.sqlite3]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// Rule files to use besides those that come with the program; read again on SIGHUP
+    /// Rule files to use besides those that come with the program; read again on SIGHUP and when an operator asks
     #[arg(long, value_name = "DIR")]
     rules: Option<String>,
-    /// Lists of addresses, domains, hashes and URLs to look for; read again on SIGHUP
+    /// Lists of addresses, domains, hashes and URLs to look for; read again on SIGHUP and when an operator asks
     #[arg(long, value_name = "DIR")]
     indicators: Option<String>,
+    /// Holds the token, of 32 characters or more, by which serve knows an operator
+    #[arg(long, value_name = "FILE")]
+    operator_token_file: Option<String>,
 }
 
 pub fn run(mode: Mode, args: ServerArgs) -> anyhow::Result<()> {
@@ -53,6 +52,7 @@ pub fn run(mode: Mode, args: ServerArgs) -> anyhow::Result<()> {
         ("store", args.store),
         ("rules", args.rules),
         ("indicators", args.indicators),
+        ("operator_token_file", args.operator_token_file),
     ];
     let flags: Flags = given.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
     let config = Config::read(mode, args.config.as_deref(), flags)?;
@@ -77,7 +77,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
-    reload_when_told(app.clone(), config.rules.clone(), config.indicators.clone())?;
+    reload_when_told(app.clone())?;
     announce(&config, &listener, &app.triage.engine)?;
     http::serve(listener, http::Api::new(&app), config.max_connections, told_to_stop()?).await;
     info!("Stopped; everything acknowledged is stored");
@@ -104,47 +104,17 @@ fn announce(config: &Config, listener: &TcpListener, engine: &Engine) -> anyhow:
     Ok(())
 }
 
-/// Reads rules and indicators again on each SIGHUP. Events are judged by the old ones until the new ones are ready, and
-/// go on to be if those can't be read.
-fn reload_when_told(app: App, rules: Option<PathBuf>, indicators: Option<PathBuf>) -> anyhow::Result<()> {
+/// Reads rules and indicators again on each SIGHUP.
+fn reload_when_told(app: App) -> anyhow::Result<()> {
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     tokio::spawn(async move {
         while hang_up.recv().await.is_some() {
-            let (app, rules, indicators) = (app.clone(), rules.clone(), indicators.clone());
-            let reload = move || {
-                if let Some(folder) = indicators {
-                    reload_indicators(&app, &folder);
-                }
-                reload_rules(&app, rules.as_deref());
-            };
-            if let Err(error) = tokio::task::spawn_blocking(reload).await {
+            if let Err(ReloadError::BrokeOff(error)) = app.reload.run("SIGHUP".to_owned()).await {
                 error!(error = %error, "SIGHUP: what was not read yet stays as it is");
             }
         }
     });
     Ok(())
-}
-
-fn reload_rules(app: &App, folder: Option<&Path>) {
-    match load_rules(folder) {
-        Ok(rules) => {
-            app.triage.engine.use_rules(rules);
-            info!("SIGHUP: judging by {} rules from now on", app.triage.engine.rule_count());
-        }
-        Err(error) => error!("SIGHUP: the rules stay as they are: {error:#}"),
-    }
-}
-
-/// A file of which nothing can be used, such as a page of an error in place of a list, leaves all lists as they are.
-fn reload_indicators(app: &App, folder: &Path) {
-    let lists = load_indicators(folder, &*app.clock);
-    match lists.and_then(Lists::whole) {
-        Ok(indicators) => {
-            app.triage.engine.use_indicators(indicators);
-            info!("SIGHUP: looking for {} indicators from now on", app.triage.engine.indicator_count());
-        }
-        Err(error) => error!("SIGHUP: the indicators stay as they are: {error:#}"),
-    }
 }
 
 /// Returns when the process is asked to end: SIGTERM, or SIGINT from a terminal.

@@ -70,23 +70,55 @@ impl FromRequestParts<App> for Reach {
     }
 }
 
+/// Whoever runs the server: under `dev` anybody, under `serve` who shows the operator token. No tenant is one by itself.
+pub struct Operator;
+
+impl FromRequestParts<App> for Operator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        if app.mode == Mode::Dev {
+            return Ok(Self);
+        }
+        let Some(token) = &app.operator_token else {
+            return Err(ApiError::forbidden(
+                "Nobody is an operator here until the server is started with --operator-token-file FILE.",
+            ));
+        };
+        if shown(parts, "Bearer").is_some_and(|shown| token.is(shown)) {
+            return Ok(Self);
+        }
+        match tenant_of(parts, app).await? {
+            Some(_) => {
+                Err(ApiError::forbidden("This is for the operator; a tenant's credentials are not enough."))
+            }
+            None => Err(ApiError::no_operator()),
+        }
+    }
+}
+
 /// Returns the tenant whose credentials the request carries; `None` under `dev`, which asks for none.
 async fn signed_in(parts: &Parts, app: &App) -> Result<Option<Tenant>, ApiError> {
     if app.mode == Mode::Dev {
         return Ok(None);
     }
-    let authorization = parts.headers.get(header::AUTHORIZATION).ok_or_else(ApiError::unauthenticated)?;
-    let authorization = authorization.to_str().map_err(|_| ApiError::unauthenticated())?;
-    let (scheme, credentials) = authorization.split_once(' ').ok_or_else(ApiError::unauthenticated)?;
-    let tenant = if scheme.eq_ignore_ascii_case("bearer") {
-        app.credentials.by_api_key(&*app.store, credentials.trim()).await?
-    } else if scheme.eq_ignore_ascii_case("basic") {
-        let (name, password) = basic(credentials.trim()).ok_or_else(ApiError::unauthenticated)?;
-        app.credentials.by_password(&*app.store, &name, &password).await?
-    } else {
-        None
-    };
-    tenant.map(Some).ok_or_else(ApiError::unauthenticated)
+    tenant_of(parts, app).await?.map(Some).ok_or_else(ApiError::unauthenticated)
+}
+
+/// Returns the tenant whose credentials the request carries, if they are right.
+async fn tenant_of(parts: &Parts, app: &App) -> Result<Option<Tenant>, ApiError> {
+    if let Some(key) = shown(parts, "Bearer") {
+        return Ok(app.credentials.by_api_key(&*app.store, key).await?);
+    }
+    let Some((name, password)) = shown(parts, "Basic").and_then(basic) else { return Ok(None) };
+    Ok(app.credentials.by_password(&*app.store, &name, &password).await?)
+}
+
+/// Returns what the request shows to be believed, if it does so in this scheme.
+fn shown<'p>(parts: &'p Parts, scheme: &str) -> Option<&'p str> {
+    let authorization = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (its_scheme, credentials) = authorization.split_once(' ')?;
+    its_scheme.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
 }
 
 /// Reads the credentials of HTTP Basic (RFC 7617).

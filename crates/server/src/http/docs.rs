@@ -13,7 +13,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{accounts, audit, error, health, security, stats};
+use super::{accounts, audit, error, health, operator, security, stats};
 use crate::app::App;
 
 #[derive(OpenApi)]
@@ -22,7 +22,7 @@ use crate::app::App;
         title = "SentinelFlow",
         description = "Scores log events the moment they arrive, and finds the rows of a file that don't belong.\n\n\
             Failures are problem details (RFC 9457). Under `sentinelflow dev` no credentials are needed; \
-            under `sentinelflow serve` every call but signup, health and docs needs an API key or HTTP Basic.",
+            under `sentinelflow serve` every call but signup, health and docs needs an API key or HTTP Basic, and what is for the operator the operator's token.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(error::Problem<'static>, error::Fault)),
@@ -37,6 +37,8 @@ impl Modify for Credentials {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("api_key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        components
+            .add_security_scheme("operator_token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
         components.add_security_scheme("password", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
     }
 }
@@ -48,6 +50,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(security::routes())
         .merge(stats::routes())
         .merge(audit::routes())
+        .merge(operator::routes())
         .merge(health::routes())
 }
 

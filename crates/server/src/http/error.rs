@@ -14,7 +14,7 @@ use tracing::error;
 use utoipa::ToSchema;
 
 use super::request_id;
-use crate::{credentials::CredentialsError, hunts::HuntError, triage::TriageError};
+use crate::{credentials::CredentialsError, hunts::HuntError, reload::ReloadError, triage::TriageError};
 
 /// A failure as the caller will read it.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub struct ApiError {
 /// One thing that is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fault {
-    /// JSON pointer (RFC 6901) into the body, or `?name` for a query parameter.
+    /// JSON pointer (RFC 6901) into the body, or `?name` for a query parameter; of a reload, into its answer.
     #[schema(example = "/metadata/ip")]
     pub pointer: String,
     pub message: String,
@@ -97,15 +97,22 @@ impl ApiError {
     }
 
     pub fn unauthenticated() -> Self {
-        let challenge = HeaderValue::from_static(
+        Self::challenge(
             "Bearer realm=\"sentinelflow\", Basic realm=\"sentinelflow\", charset=\"UTF-8\"",
-        );
-        Self::client(
-            StatusCode::UNAUTHORIZED,
-            "unauthenticated",
             "This call needs credentials: an API key (Authorization: Bearer sf_…) or name and password (HTTP Basic).",
         )
-        .with_header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    pub fn no_operator() -> Self {
+        Self::challenge(
+            "Bearer realm=\"sentinelflow operator\"",
+            "This call needs the operator's token (Authorization: Bearer …).",
+        )
+    }
+
+    fn challenge(challenge: &'static str, detail: &'static str) -> Self {
+        Self::client(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
     }
 
     pub fn forbidden(detail: &'static str) -> Self {
@@ -240,6 +247,31 @@ impl From<HuntError> for ApiError {
             )
             .with_header(header::RETRY_AFTER, HeaderValue::from_static("30")),
             HuntError::BrokeOff(_) => Self::server(&error),
+        }
+    }
+}
+
+impl From<ReloadError> for ApiError {
+    fn from(error: ReloadError) -> Self {
+        let detail = format!("{error}; see errors.");
+        match error {
+            ReloadError::Kept(told) => {
+                let kept = told.kept.into_iter().map(|kept| Fault {
+                    pointer: format!("/{}", kept.what),
+                    message: format!("stay as they were: {}", kept.why),
+                });
+                let of_files = told
+                    .faults
+                    .into_iter()
+                    .map(|fault| Fault { pointer: "/faults".to_owned(), message: fault.to_string() });
+                let more = (told.more_faults > 0).then(|| Fault {
+                    pointer: "/more_faults".to_owned(),
+                    message: format!("{} more are not used", told.more_faults),
+                });
+                let faults = kept.chain(of_files).chain(more).collect();
+                Self { faults, ..Self::client(StatusCode::UNPROCESSABLE_ENTITY, "reload_refused", detail) }
+            }
+            ReloadError::BrokeOff(_) => Self::server(&error),
         }
     }
 }

@@ -175,6 +175,7 @@ fn the_description_names_every_call_of_the_reference() {
         ("/security/issue/{issue_id}", "delete"),
         ("/audit/scan", "post"),
         ("/audit/logs", "get"),
+        ("/operator/reload", "post"),
         ("/healthz", "get"),
         ("/readyz", "get"),
     ];

@@ -11,4 +11,5 @@ mod command_line;
 mod durability;
 mod errors;
 mod indicators;
+mod operator;
 mod security;
