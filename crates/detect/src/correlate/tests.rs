@@ -291,6 +291,24 @@ fn what_cannot_be_counted_is_refused_with_its_line() {
 }
 
 #[test]
+fn what_was_refused_for_its_name_counts_nothing_under_its_id() {
+    let rule = |id: &str, name: &str, sought: &str| {
+        format!(
+            "title: {id}\nid: {id}\nname: {name}\nlogsource:\n  category: any\n\
+             detection:\n  sel:\n    r: {sought}\n  condition: sel\n---\n"
+        )
+    };
+    let correlation = "title: T\nid: t\ncorrelation:\n  type: event_count\n  rules: [two]\n  group-by: [g]\n  \
+                       timespan: 1m\n  condition: {gte: 1}\n";
+    // The third rule has the place that the second one would have had.
+    let rules = [rule("one", "n", "a"), rule("two", "n", "b"), rule("three", "m", "c")].concat();
+    let (rules, errors) = load(&format!("{rules}{correlation}"));
+    let told: Vec<_> = errors.iter().map(|error| error.what.as_str()).collect();
+    assert_eq!(told, ["another rule has the name n", "no rule is called 'two'"]);
+    assert_eq!(rules.len(), 2);
+}
+
+#[test]
 fn a_million_groups_keep_no_event_waiting_long() {
     let (rules, correlator) = (rules(THREE), Correlator::new(1_000_000));
     let mut slowest = std::time::Duration::ZERO;
