@@ -208,6 +208,32 @@ fn order_matters_only_where_the_rule_says_so() {
 }
 
 #[test]
+fn an_event_that_ends_an_order_may_begin_another() {
+    let rules = rules("type: temporal_ordered\nrules: [a, b]\ngroup-by: [g]\ntimespan: 1m");
+    let correlator = Correlator::new(1_000);
+    let mut both = event("a", "x", "");
+    both.push("r", Value::Text("b".into()), Origin::Metadata);
+    assert_eq!(send(&correlator, &rules, tenant(1), 0, &both, 0), []);
+    assert_eq!(send(&correlator, &rules, tenant(1), 1, &both, 1)[0].earlier, [log_id(0)]);
+    assert_eq!(send(&correlator, &rules, tenant(1), 2, &event("b", "x", ""), 2)[0].earlier, [log_id(1)]);
+}
+
+#[test]
+fn retries_that_are_taken_back_do_not_take_the_stored_event_with_them() {
+    let rules = rules("type: temporal\nrules: [a, b]\ngroup-by: [g]\ntimespan: 1m");
+    let correlator = Correlator::new(1_000);
+    let in_flight = || {
+        let at = Timestamp::from_millis(0);
+        correlator.observe(tenant(1), at, &event("a", "x", ""), std::iter::once(0), &rules).1
+    };
+    let [first, second, third] = [in_flight(), in_flight(), in_flight()];
+    correlator.stored(&first, log_id(7));
+    correlator.forget(&second);
+    correlator.forget(&third);
+    assert_eq!(send(&correlator, &rules, tenant(1), 1, &event("b", "x", ""), 1)[0].earlier, [log_id(7)]);
+}
+
+#[test]
 fn an_alias_names_a_field_for_each_rule() {
     let rules = rules(
         "
@@ -360,7 +386,7 @@ proptest! {
                 let expected = rule < members && match kind {
                     "event_count" => recent.iter().filter(|(_, rule, ..)| *rule < 2).count() >= wanted,
                     "value_count" => {
-                        let values: std::collections::BTreeSet<_> =
+                        let values: BTreeSet<_> =
                             recent.iter().filter(|(_, rule, ..)| *rule < 2).map(|(.., value)| value).collect();
                         values.len() >= wanted
                     }
