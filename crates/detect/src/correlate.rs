@@ -21,6 +21,7 @@ use crate::{
     rules::{
         RuleSet,
         correlation::{Correlation, Kind, Measure, Over},
+        pattern::Pattern,
     },
 };
 
@@ -46,7 +47,12 @@ pub(crate) struct Correlator {
     next_sequence: AtomicU64,
 }
 
-type Shard = LinkedHashMap<u128, Window, foldhash::fast::RandomState>;
+#[derive(Default)]
+struct Shard {
+    windows: LinkedHashMap<u128, Window, foldhash::fast::RandomState>,
+    /// The latest event of those windows that had to make room and had told whether their members were seen.
+    given_up_ms: Option<i64>,
+}
 
 /// An event as windows remember it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +71,8 @@ enum Window {
     Values(Vec<(u64, Latest)>),
     /// By rising time.
     Amounts(Vec<Amount>),
-    /// For each member the latest event.
-    Members(Vec<Option<Latest>>),
+    /// For each member the latest event. Others, up to then, may have been in a window that was given up.
+    Members { latest: Vec<Option<Latest>>, given_up_ms: Option<i64> },
     /// For each member the events that led up to it in order, of those the ones that began last.
     Paths(Vec<Vec<Seen>>),
 }
@@ -192,7 +198,7 @@ impl Correlator {
 
     fn for_each_window(&self, trace: &Trace, change: impl Fn(&mut Window)) {
         for key in &trace.windows {
-            if let Some(window) = self.shard(*key).get_mut(key) {
+            if let Some(window) = self.shard(*key).windows.get_mut(key) {
                 change(window);
             }
         }
@@ -201,11 +207,13 @@ impl Correlator {
     fn with_window<T>(&self, key: u128, of: &Correlation, work: impl FnOnce(&mut Window) -> T) -> T {
         let mut shard = self.shard(key);
         // Used or new, it is now the last to go.
-        let window = shard.remove(&key).filter(|window| window.fits(of)).unwrap_or_else(|| Window::new(of));
-        while shard.len() >= self.windows_per_shard {
-            shard.pop_front();
+        let known = shard.windows.remove(&key).filter(|window| window.fits(of));
+        while shard.windows.len() >= self.windows_per_shard {
+            let given_up = shard.windows.pop_front();
+            shard.given_up_ms = shard.given_up_ms.max(given_up.and_then(|(_, window)| window.latest_ms()));
         }
-        work(shard.entry(key).or_insert(window))
+        let window = known.unwrap_or_else(|| Window::new(of, shard.given_up_ms));
+        work(shard.windows.entry(key).or_insert(window))
     }
 
     fn shard(&self, key: u128) -> MutexGuard<'_, Shard> {
@@ -280,12 +288,12 @@ fn value_of(event: &Event<'_>, name: &str) -> Option<(usize, String)> {
 }
 
 impl Window {
-    fn new(of: &Correlation) -> Self {
+    fn new(of: &Correlation, given_up_ms: Option<i64>) -> Self {
         match of.kind {
             Kind::EventCount(_) => Self::Events(Vec::new()),
             Kind::ValueCount(_) => Self::Values(Vec::new()),
             Kind::Values(..) => Self::Amounts(Vec::new()),
-            Kind::Temporal => Self::Members(vec![None; of.members.len()]),
+            Kind::Temporal(_) => Self::Members { latest: vec![None; of.members.len()], given_up_ms },
             Kind::TemporalOrdered => Self::Paths(vec![Vec::new(); of.members.len()]),
         }
     }
@@ -296,7 +304,7 @@ impl Window {
             (Self::Events(_), Kind::EventCount(_))
             | (Self::Values(_), Kind::ValueCount(_))
             | (Self::Amounts(_), Kind::Values(..)) => true,
-            (Self::Members(latest), Kind::Temporal) => latest.len() == of.members.len(),
+            (Self::Members { latest, .. }, Kind::Temporal(_)) => latest.len() == of.members.len(),
             (Self::Paths(paths), Kind::TemporalOrdered) => paths.len() == of.members.len(),
             _ => false,
         }
@@ -331,7 +339,7 @@ impl Window {
                 }
                 shorten(amounts, |amount| amount.seen.at_ms, of);
             }
-            Self::Members(latest) => {
+            Self::Members { latest, .. } => {
                 latest[position] = Some(Latest::after(latest[position].take(), seen));
             }
             Self::Paths(paths) => {
@@ -368,10 +376,17 @@ impl Window {
             Self::Amounts(_) => amounts.iter().map(|amount| amount.seen).collect(),
             Self::Events(events) => events.iter().copied().filter(is_recent).collect(),
             Self::Values(values) => values.iter().map(|(_, latest)| latest.seen).filter(is_recent).collect(),
-            Self::Members(latest) => {
-                let recent =
-                    |latest: &Option<Latest>| latest.as_ref().map(|latest| latest.seen).filter(is_recent);
-                latest.iter().map(recent).collect::<Option<Vec<_>>>()?
+            Self::Members { latest, given_up_ms } => {
+                let Kind::Temporal(pattern) = &of.kind else { return None };
+                let is_over = |at_ms: i64| at_ms <= now.at_ms - of.timespan_ms;
+                let told = |member: usize| match &latest[member] {
+                    Some(latest) if is_recent(&latest.seen) => Some(true),
+                    // It came after an event that comes late; others may have come before.
+                    Some(latest) if !is_over(latest.seen.at_ms) => None,
+                    _ => given_up_ms.is_none_or(is_over).then_some(false),
+                };
+                let is_among = |events: &Vec<Seen>| events.iter().any(|seen| seen.sequence == now.sequence);
+                events_of(pattern, &told, latest).filter(is_among)?
             }
             Self::Paths(paths) => {
                 let path = paths
@@ -387,7 +402,7 @@ impl Window {
                 let within = |told| limits.iter().all(|(comparison, limit)| comparison.holds(told, *limit));
                 !numbers.is_empty() && within(measure.of(&numbers))
             }
-            Kind::Temporal | Kind::TemporalOrdered => true,
+            Kind::Temporal(_) | Kind::TemporalOrdered => true,
         };
         if !holds {
             return None;
@@ -401,6 +416,12 @@ impl Window {
         Some((counted.len() + added_up, earlier))
     }
 
+    /// Returns the time of the latest event, if it is told of members whether they were seen.
+    fn latest_ms(&self) -> Option<i64> {
+        let Self::Members { latest, .. } = self else { return None };
+        latest.iter().flatten().map(|latest| latest.seen.at_ms).max()
+    }
+
     fn name(&mut self, sequence: u64, id: LogId) {
         let name = |seen: &mut Seen| {
             if seen.sequence == sequence {
@@ -411,7 +432,7 @@ impl Window {
             Self::Events(events) => events.iter_mut().for_each(name),
             Self::Values(values) => values.iter_mut().for_each(|(_, latest)| latest.change(name)),
             Self::Amounts(amounts) => amounts.iter_mut().map(|amount| &mut amount.seen).for_each(name),
-            Self::Members(latest) => {
+            Self::Members { latest, .. } => {
                 latest.iter_mut().flatten().for_each(|latest| latest.change(name));
             }
             Self::Paths(paths) => paths.iter_mut().flatten().for_each(name),
@@ -427,7 +448,7 @@ impl Window {
                 *values = values.drain(..).filter_map(without).collect();
                 values.sort_by_key(|(_, latest)| latest.seen.at_ms);
             }
-            Self::Members(latest) => {
+            Self::Members { latest, .. } => {
                 for member in latest {
                     *member = member.take().and_then(|latest| latest.without(sequence));
                 }
@@ -443,6 +464,24 @@ impl Window {
     }
 }
 
+/// Returns the events on which a pattern rests by rising time, if it holds.
+fn events_of(
+    pattern: &Pattern,
+    told: &dyn Fn(usize) -> Option<bool>,
+    latest: &[Option<Latest>],
+) -> Option<Vec<Seen>> {
+    let mut members = Vec::new();
+    if !pattern.holds(told, &mut members) {
+        return None;
+    }
+    members.sort_unstable();
+    members.dedup();
+    let mut events: Vec<Seen> =
+        members.into_iter().filter_map(|member| Some(latest[member].as_ref()?.seen)).collect();
+    events.sort_by_key(|seen| (seen.at_ms, seen.sequence));
+    Some(events)
+}
+
 /// Drops what is too old to count again, and what is more than the bounds ask for.
 fn shorten<T>(by_time: &mut Vec<T>, at_ms: impl Fn(&T) -> i64, of: &Correlation) {
     let newest = by_time.last().map_or(i64::MIN, &at_ms);
@@ -450,7 +489,7 @@ fn shorten<T>(by_time: &mut Vec<T>, at_ms: impl Fn(&T) -> i64, of: &Correlation)
     let kept = match of.kind {
         Kind::EventCount(bounds) | Kind::ValueCount(bounds) => bounds.kept().max(COUNTED),
         Kind::Values(Measure::Percentile(_), _) => RANKED,
-        Kind::Values(..) | Kind::Temporal | Kind::TemporalOrdered => COUNTED,
+        Kind::Values(..) | Kind::Temporal(_) | Kind::TemporalOrdered => COUNTED,
     };
     by_time.drain(..expired.max(by_time.len().saturating_sub(kept)));
 }

@@ -5,12 +5,21 @@ use proptest::prelude::*;
 use super::*;
 use crate::{event::Origin, rules::RuleFileError};
 
+mod named;
+
 fn load(yaml: &str) -> (RuleSet, Vec<RuleFileError>) {
     RuleSet::load(std::iter::once(("r.yml".to_owned(), yaml.to_owned())))
 }
 
 /// Returns rules `a`, `b` and `c`, each for events whose field `r` is its name, and a correlation over some of them.
 fn rules(correlation: &str) -> RuleSet {
+    let yaml = yaml_of(correlation);
+    let (rules, errors) = load(&yaml);
+    assert_eq!(errors, [], "{yaml}");
+    rules
+}
+
+fn yaml_of(correlation: &str) -> String {
     let base: Vec<_> = ["a", "b", "c"]
         .map(|name| {
             format!(
@@ -22,10 +31,7 @@ fn rules(correlation: &str) -> RuleSet {
     let indented: Vec<_> =
         correlation.trim().lines().map(|line| format!("  {}\n", line.trim_start())).collect();
     let indented = indented.concat().replace("  |", "    ");
-    let yaml = format!("{}title: T\nid: t\ncorrelation:\n{indented}level: high\n", base.concat());
-    let (rules, errors) = load(&yaml);
-    assert_eq!(errors, [], "{yaml}");
-    rules
+    format!("{}title: T\nid: t\ncorrelation:\n{indented}level: high\n", base.concat())
 }
 
 fn tenant(number: u32) -> TenantId {
@@ -178,7 +184,7 @@ fn what_is_added_up_keeps_little_and_forgets_what_is_old() {
     let most = counts.iter().max().copied().unwrap_or_default();
     assert!(counts.len() > 30_000 - 2_000 && (11_999..=12_700).contains(&most), "{} {most}", counts.len());
     for shard in &correlator.shards {
-        for window in shard.lock().unwrap().values() {
+        for window in shard.lock().unwrap().windows.values() {
             assert!(matches!(window, Window::Amounts(amounts) if amounts.len() <= COUNTED));
         }
     }
@@ -262,7 +268,7 @@ fn memory_is_bounded_and_the_longest_unused_goes_first() {
             send(&correlator, &rules, tenant(1), 0, &event("a", "kept", ""), 0);
         }
     }
-    let windows: usize = correlator.shards.iter().map(|shard| shard.lock().unwrap().len()).sum();
+    let windows: usize = correlator.shards.iter().map(|shard| shard.lock().unwrap().windows.len()).sum();
     assert!(windows <= SHARDS * 4, "{windows}");
     assert_eq!(send(&correlator, &rules, tenant(1), 0, &event("a", "kept", ""), 0).len(), 1);
 }
@@ -361,7 +367,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn windows_count_as_a_reading_of_the_whole_history_does(history in any_history(), wanted in 1..6_usize) {
+    fn windows_count_as_a_reading_of_the_whole_history_does(
+        history in any_history(),
+        wanted in 1..6_usize,
+        condition in named::any_condition(),
+    ) {
         let counts = |kind: &str, field: &str| {
             rules(&format!("type: {kind}\nrules: [a, b]\ngroup-by: [g]\ntimespan: 1m\ncondition:\n|gte: {wanted}{field}"))
         };
@@ -371,18 +381,26 @@ proptest! {
             ("temporal", rules("type: temporal\nrules: [a, b]\ngroup-by: [g]\ntimespan: 1m")),
             ("temporal_ordered", rules("type: temporal_ordered\nrules: [a, b, c]\ngroup-by: [g]\ntimespan: 1m")),
         ];
-        for (kind, rules) in cases {
+        let stated = yaml_of(&format!("type: temporal\ngroup-by: [g]\ntimespan: 1m\ncondition: {}", condition.text()));
+        let (linked, errors) = load(&stated);
+        prop_assert_eq!(errors.is_empty(), !condition.holds(&|_| false), "{}", condition.text());
+        let linked = errors.is_empty().then_some(("named", linked));
+        for (kind, rules) in cases.into_iter().chain(linked) {
             let correlator = Correlator::new(1_000);
             let mut past: Vec<(i64, usize, usize, usize)> = Vec::new();
             let mut now = 0;
             for (number, (rule, group, value, after)) in history.iter().copied().enumerate() {
                 now += after;
                 past.push((now, rule, group, value));
-                let event = event(NAMES[rule], NAMES[group], NAMES[value]);
+                let mut event = event(NAMES[rule], NAMES[group], NAMES[value]);
+                if kind == "named" {
+                    // Such an event may be of two rules.
+                    event.push("r", Value::Text(NAMES[value].into()), Origin::Metadata);
+                }
                 let completed = send(&correlator, &rules, tenant(1), now, &event, number);
                 let recent: Vec<_> =
                     past.iter().filter(|(at, _, of, _)| *at > now - 60 && *of == group).collect();
-                let members = if kind == "temporal_ordered" { 3 } else { 2 };
+                let members = if ["temporal_ordered", "named"].contains(&kind) { 3 } else { 2 };
                 let expected = rule < members && match kind {
                     "event_count" => recent.iter().filter(|(_, rule, ..)| *rule < 2).count() >= wanted,
                     "value_count" => {
@@ -391,6 +409,15 @@ proptest! {
                         values.len() >= wanted
                     }
                     "temporal" => (0..2).all(|wanted| recent.iter().any(|(_, rule, ..)| *rule == wanted)),
+                    "named" => {
+                        let seen = |wanted| {
+                            recent.iter().any(|(_, rule, _, value)| *rule == wanted || *value == wanted)
+                        };
+                        let mut holding = condition.alternatives(false);
+                        holding.retain(|parts| parts.iter().all(|(rule, wanted)| seen(*rule) == *wanted));
+                        prop_assert_eq!(!holding.is_empty(), condition.holds(&seen));
+                        holding.iter().flatten().any(|(of, wanted)| *wanted && (*of == rule || *of == value))
+                    }
                     _ => {
                         let mut next = 0;
                         for (_, rule, ..) in &recent[..recent.len() - 1] {
@@ -399,7 +426,8 @@ proptest! {
                         rule == 2 && next == 2
                     }
                 };
-                prop_assert_eq!(!completed.is_empty(), expected, "{} at {} of {:?}", kind, number, history);
+                let told = format!("{kind} at {number} of {history:?}, {}", condition.text());
+                prop_assert_eq!(!completed.is_empty(), expected, "{}", told);
             }
         }
     }

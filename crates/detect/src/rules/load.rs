@@ -114,7 +114,8 @@ impl Loaded {
                 let waiting = self.pending_correlations.len() + self.pending_filters.len();
                 let text: Arc<str> = yaml.into();
                 let pending = |yaml: &Arc<str>| (file.to_owned(), Arc::clone(yaml));
-                for stated in collection.correlations {
+                for mut stated in collection.correlations {
+                    correlation::list_rules(&mut stated);
                     let (file, yaml) = pending(&text);
                     self.pending_correlations.push(Pending { file, yaml, stated });
                 }
