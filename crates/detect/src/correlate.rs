@@ -5,6 +5,7 @@
 //! constant time. Windows are spread over shards with a lock each, so that no event waits long for another.
 
 use std::{
+    collections::BTreeSet,
     hash::{BuildHasher, RandomState},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -20,8 +21,13 @@ use crate::{
     rules::{
         RuleSet,
         correlation::{Correlation, Kind, Measure, Over},
+        pattern::Pattern,
     },
 };
+
+use self::latest::Latest;
+
+mod latest;
 
 /// Small enough that a shard's table grows in a fraction of a millisecond.
 const SHARDS: usize = 256;
@@ -41,7 +47,12 @@ pub(crate) struct Correlator {
     next_sequence: AtomicU64,
 }
 
-type Shard = LinkedHashMap<u128, Window, foldhash::fast::RandomState>;
+#[derive(Default)]
+struct Shard {
+    windows: LinkedHashMap<u128, Window, foldhash::fast::RandomState>,
+    /// The latest event of those windows that had to make room and had told whether their members were seen.
+    given_up_ms: Option<i64>,
+}
 
 /// An event as windows remember it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,17 +71,10 @@ enum Window {
     Values(Vec<(u64, Latest)>),
     /// By rising time.
     Amounts(Vec<Amount>),
-    /// For each member the latest event.
-    Members(Vec<Option<Latest>>),
+    /// For each member the latest event. Others, up to then, may have been in a window that was given up.
+    Members { latest: Vec<Option<Latest>>, given_up_ms: Option<i64> },
     /// For each member the events that led up to it in order, of those the ones that began last.
     Paths(Vec<Vec<Seen>>),
-}
-
-/// The latest event of its kind, and the one before it, in case the latest is taken back.
-#[derive(Debug, Clone, Copy)]
-struct Latest {
-    seen: Seen,
-    before: Option<Seen>,
 }
 
 /// A number that an event tells, or the sum of those of several events that followed each other.
@@ -124,36 +128,62 @@ impl Correlator {
     ) -> (Vec<Completed>, Trace) {
         let mut completed: Vec<Completed> = Vec::new();
         let mut trace = Trace::default();
-        let mut waiting: Vec<Over> = matched.map(Over::Rule).collect();
-        waiting.retain(|over| !rules.correlations_over(*over).is_empty());
+        let counting = matched.flat_map(|number| rules.correlations_over(Over::Rule(number)));
+        let mut waiting: BTreeSet<(usize, usize)> = counting.copied().collect();
         if waiting.is_empty() {
             return (completed, trace);
         }
         trace.sequence = self.next_sequence.fetch_add(1, Ordering::Relaxed);
         let seen = Seen { at_ms: at.as_millis(), sequence: trace.sequence, id: None };
-        // What a correlation counts comes before what counts the correlation, because cycles are refused.
-        while let Some(over) = waiting.pop() {
-            for (number, position) in rules.correlations_over(over) {
-                let correlation = rules.correlation(*number);
-                let Some(group) = Group::of(event, correlation, *position) else { continue };
-                let key = self.key(tenant, correlation, &group);
+        // Those that a correlation counts have smaller numbers, so when it is asked all is known of the event.
+        while let Some((number, _)) = waiting.first().copied() {
+            let later = waiting.split_off(&(number + 1, 0));
+            let asked = std::mem::replace(&mut waiting, later);
+            let correlation = rules.correlation(number);
+            let positions = asked.into_iter().map(|(_, position)| position);
+            for Addition { key, group, members } in self.additions(tenant, event, correlation, positions) {
                 let found = self.with_window(key, correlation, |window| {
-                    window.add(correlation, *position, seen, self.counted(&group));
+                    for (position, counted) in members {
+                        window.add(correlation, position, seen, counted);
+                    }
                     window.holding(correlation, seen)
                 });
-                if !trace.windows.contains(&key) {
-                    trace.windows.push(key);
-                }
-                let is_known = completed.iter().any(|known| known.correlation == *number);
+                trace.windows.push(key);
+                let is_known = completed.last().is_some_and(|known| known.correlation == number);
                 if let Some((count, earlier)) = found.filter(|_| !is_known) {
-                    let grouped_by = group.fields;
-                    completed.push(Completed { correlation: *number, count, earlier, grouped_by });
-                    waiting.push(Over::Correlation(*number));
+                    completed.push(Completed {
+                        correlation: number,
+                        count,
+                        earlier,
+                        grouped_by: group.fields,
+                    });
+                    waiting.extend(rules.correlations_over(Over::Correlation(number)));
                 }
             }
         }
-        completed.sort_by_key(|completed| completed.correlation);
         (completed, trace)
+    }
+
+    /// Returns what an event that is of these members adds to each window of a correlation.
+    fn additions(
+        &self,
+        tenant: TenantId,
+        event: &Event<'_>,
+        correlation: &Correlation,
+        positions: impl DoubleEndedIterator<Item = usize>,
+    ) -> Vec<Addition> {
+        let mut additions: Vec<Addition> = Vec::new();
+        // The last member first: what an event begins must not hide what it ends.
+        for position in positions.rev() {
+            let Some(group) = Group::of(event, correlation, position) else { continue };
+            let key = self.key(tenant, correlation, &group);
+            let member = (position, self.counted(&group));
+            match additions.iter_mut().find(|known| known.key == key) {
+                Some(known) => known.members.push(member),
+                None => additions.push(Addition { key, group, members: vec![member] }),
+            }
+        }
+        additions
     }
 
     /// Tells under which id an event was stored, so that later detections can name it.
@@ -168,7 +198,7 @@ impl Correlator {
 
     fn for_each_window(&self, trace: &Trace, change: impl Fn(&mut Window)) {
         for key in &trace.windows {
-            if let Some(window) = self.shard(*key).get_mut(key) {
+            if let Some(window) = self.shard(*key).windows.get_mut(key) {
                 change(window);
             }
         }
@@ -177,11 +207,13 @@ impl Correlator {
     fn with_window<T>(&self, key: u128, of: &Correlation, work: impl FnOnce(&mut Window) -> T) -> T {
         let mut shard = self.shard(key);
         // Used or new, it is now the last to go.
-        let window = shard.remove(&key).filter(|window| window.fits(of)).unwrap_or_else(|| Window::new(of));
-        while shard.len() >= self.windows_per_shard {
-            shard.pop_front();
+        let known = shard.windows.remove(&key).filter(|window| window.fits(of));
+        while shard.windows.len() >= self.windows_per_shard {
+            let given_up = shard.windows.pop_front();
+            shard.given_up_ms = shard.given_up_ms.max(given_up.and_then(|(_, window)| window.latest_ms()));
         }
-        work(shard.entry(key).or_insert(window))
+        let window = known.unwrap_or_else(|| Window::new(of, shard.given_up_ms));
+        work(shard.windows.entry(key).or_insert(window))
     }
 
     fn shard(&self, key: u128) -> MutexGuard<'_, Shard> {
@@ -207,6 +239,13 @@ struct Group {
     fields: Vec<usize>,
     counted: String,
     number: f64,
+}
+
+/// What an event adds to a window: as which members of its correlation, and what is counted of each.
+struct Addition {
+    key: u128,
+    group: Group,
+    members: Vec<(usize, Counted)>,
 }
 
 /// What is counted or measured of an event.
@@ -249,12 +288,12 @@ fn value_of(event: &Event<'_>, name: &str) -> Option<(usize, String)> {
 }
 
 impl Window {
-    fn new(of: &Correlation) -> Self {
+    fn new(of: &Correlation, given_up_ms: Option<i64>) -> Self {
         match of.kind {
             Kind::EventCount(_) => Self::Events(Vec::new()),
             Kind::ValueCount(_) => Self::Values(Vec::new()),
             Kind::Values(..) => Self::Amounts(Vec::new()),
-            Kind::Temporal => Self::Members(vec![None; of.members.len()]),
+            Kind::Temporal(_) => Self::Members { latest: vec![None; of.members.len()], given_up_ms },
             Kind::TemporalOrdered => Self::Paths(vec![Vec::new(); of.members.len()]),
         }
     }
@@ -265,7 +304,7 @@ impl Window {
             (Self::Events(_), Kind::EventCount(_))
             | (Self::Values(_), Kind::ValueCount(_))
             | (Self::Amounts(_), Kind::Values(..)) => true,
-            (Self::Members(members), Kind::Temporal) => members.len() == of.members.len(),
+            (Self::Members { latest, .. }, Kind::Temporal(_)) => latest.len() == of.members.len(),
             (Self::Paths(paths), Kind::TemporalOrdered) => paths.len() == of.members.len(),
             _ => false,
         }
@@ -300,7 +339,9 @@ impl Window {
                 }
                 shorten(amounts, |amount| amount.seen.at_ms, of);
             }
-            Self::Members(members) => members[position] = Some(Latest::after(members[position], seen)),
+            Self::Members { latest, .. } => {
+                latest[position] = Some(Latest::after(latest[position].take(), seen));
+            }
             Self::Paths(paths) => {
                 let path = match position.checked_sub(1) {
                     None => vec![seen],
@@ -335,9 +376,17 @@ impl Window {
             Self::Amounts(_) => amounts.iter().map(|amount| amount.seen).collect(),
             Self::Events(events) => events.iter().copied().filter(is_recent).collect(),
             Self::Values(values) => values.iter().map(|(_, latest)| latest.seen).filter(is_recent).collect(),
-            Self::Members(members) => {
-                let recent = |latest: &Option<Latest>| latest.map(|latest| latest.seen).filter(is_recent);
-                members.iter().map(recent).collect::<Option<Vec<_>>>()?
+            Self::Members { latest, given_up_ms } => {
+                let Kind::Temporal(pattern) = &of.kind else { return None };
+                let is_over = |at_ms: i64| at_ms <= now.at_ms - of.timespan_ms;
+                let told = |member: usize| match &latest[member] {
+                    Some(latest) if is_recent(&latest.seen) => Some(true),
+                    // It came after an event that comes late; others may have come before.
+                    Some(latest) if !is_over(latest.seen.at_ms) => None,
+                    _ => given_up_ms.is_none_or(is_over).then_some(false),
+                };
+                let is_among = |events: &Vec<Seen>| events.iter().any(|seen| seen.sequence == now.sequence);
+                events_of(pattern, &told, latest).filter(is_among)?
             }
             Self::Paths(paths) => {
                 let path = paths
@@ -353,7 +402,7 @@ impl Window {
                 let within = |told| limits.iter().all(|(comparison, limit)| comparison.holds(told, *limit));
                 !numbers.is_empty() && within(measure.of(&numbers))
             }
-            Kind::Temporal | Kind::TemporalOrdered => true,
+            Kind::Temporal(_) | Kind::TemporalOrdered => true,
         };
         if !holds {
             return None;
@@ -367,25 +416,26 @@ impl Window {
         Some((counted.len() + added_up, earlier))
     }
 
+    /// Returns the time of the latest event, if it is told of members whether they were seen.
+    fn latest_ms(&self) -> Option<i64> {
+        let Self::Members { latest, .. } = self else { return None };
+        latest.iter().flatten().map(|latest| latest.seen.at_ms).max()
+    }
+
     fn name(&mut self, sequence: u64, id: LogId) {
-        self.for_each(|seen| {
+        let name = |seen: &mut Seen| {
             if seen.sequence == sequence {
                 seen.id = Some(id);
             }
-        });
-    }
-
-    fn for_each(&mut self, change: impl Fn(&mut Seen)) {
+        };
         match self {
-            Self::Events(events) => events.iter_mut().for_each(change),
-            Self::Values(values) => {
-                values.iter_mut().flat_map(|(_, latest)| latest.events()).for_each(change);
+            Self::Events(events) => events.iter_mut().for_each(name),
+            Self::Values(values) => values.iter_mut().for_each(|(_, latest)| latest.change(name)),
+            Self::Amounts(amounts) => amounts.iter_mut().map(|amount| &mut amount.seen).for_each(name),
+            Self::Members { latest, .. } => {
+                latest.iter_mut().flatten().for_each(|latest| latest.change(name));
             }
-            Self::Amounts(amounts) => amounts.iter_mut().map(|amount| &mut amount.seen).for_each(change),
-            Self::Members(members) => {
-                members.iter_mut().flatten().flat_map(Latest::events).for_each(change);
-            }
-            Self::Paths(paths) => paths.iter_mut().flatten().for_each(change),
+            Self::Paths(paths) => paths.iter_mut().flatten().for_each(name),
         }
     }
 
@@ -398,9 +448,9 @@ impl Window {
                 *values = values.drain(..).filter_map(without).collect();
                 values.sort_by_key(|(_, latest)| latest.seen.at_ms);
             }
-            Self::Members(members) => {
-                for member in members {
-                    *member = member.and_then(|latest| latest.without(sequence));
+            Self::Members { latest, .. } => {
+                for member in latest {
+                    *member = member.take().and_then(|latest| latest.without(sequence));
                 }
             }
             Self::Paths(paths) => {
@@ -414,27 +464,22 @@ impl Window {
     }
 }
 
-impl Latest {
-    /// Returns what is the latest once an event was seen. The same event may come twice.
-    fn after(known: Option<Self>, seen: Seen) -> Self {
-        match known {
-            None => Self { seen, before: None },
-            Some(known) if known.seen.sequence == seen.sequence || known.seen.at_ms > seen.at_ms => known,
-            Some(known) => Self { seen, before: Some(known.seen) },
-        }
+/// Returns the events on which a pattern rests by rising time, if it holds.
+fn events_of(
+    pattern: &Pattern,
+    told: &dyn Fn(usize) -> Option<bool>,
+    latest: &[Option<Latest>],
+) -> Option<Vec<Seen>> {
+    let mut members = Vec::new();
+    if !pattern.holds(told, &mut members) {
+        return None;
     }
-
-    fn without(self, sequence: u64) -> Option<Self> {
-        let before = self.before.filter(|before| before.sequence != sequence);
-        if self.seen.sequence == sequence {
-            return before.map(|seen| Self { seen, before: None });
-        }
-        Some(Self { before, ..self })
-    }
-
-    fn events(&mut self) -> impl Iterator<Item = &mut Seen> {
-        std::iter::once(&mut self.seen).chain(self.before.as_mut())
-    }
+    members.sort_unstable();
+    members.dedup();
+    let mut events: Vec<Seen> =
+        members.into_iter().filter_map(|member| Some(latest[member].as_ref()?.seen)).collect();
+    events.sort_by_key(|seen| (seen.at_ms, seen.sequence));
+    Some(events)
 }
 
 /// Drops what is too old to count again, and what is more than the bounds ask for.
@@ -444,7 +489,7 @@ fn shorten<T>(by_time: &mut Vec<T>, at_ms: impl Fn(&T) -> i64, of: &Correlation)
     let kept = match of.kind {
         Kind::EventCount(bounds) | Kind::ValueCount(bounds) => bounds.kept().max(COUNTED),
         Kind::Values(Measure::Percentile(_), _) => RANKED,
-        Kind::Values(..) | Kind::Temporal | Kind::TemporalOrdered => COUNTED,
+        Kind::Values(..) | Kind::Temporal(_) | Kind::TemporalOrdered => COUNTED,
     };
     by_time.drain(..expired.max(by_time.len().saturating_sub(kept)));
 }

@@ -24,6 +24,14 @@
 //! A file called `placeholders.yml` holds no rules but what `%name%` stands for where a rule says `expand`:
 //! `placeholders: {admins: [root, adm*]}`. Several such files are taken together.
 //!
+//! # Conditions that link rules by name
+//!
+//! A `temporal` correlation may say `a and (b or c) and not d`; `rules` may then be left out. Written out as
+//! alternatives without `or`, it is complete with an event of a rule that one of them wants seen, if within the timespan
+//! up to that event all that it wants were seen, in any order, and nothing that it negates. `not d` is what the window
+//! knows then: `d` was not seen before, though it may come. Where that can't be known, because a window was given up for
+//! want of room, it does not hold. What came before a reload that brought the rule is not known to it.
+//!
 //! # Our member of a rule file
 //!
 //! `sentinelflow:` holds `category`, `summary` and `advice` (in both, `{field}` stands for the event's value and `{{`
@@ -63,6 +71,7 @@ mod glob;
 mod index;
 mod load;
 mod needle;
+pub(crate) mod pattern;
 mod placeholders;
 mod probe;
 mod source;

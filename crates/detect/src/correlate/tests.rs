@@ -5,12 +5,21 @@ use proptest::prelude::*;
 use super::*;
 use crate::{event::Origin, rules::RuleFileError};
 
+mod named;
+
 fn load(yaml: &str) -> (RuleSet, Vec<RuleFileError>) {
     RuleSet::load(std::iter::once(("r.yml".to_owned(), yaml.to_owned())))
 }
 
 /// Returns rules `a`, `b` and `c`, each for events whose field `r` is its name, and a correlation over some of them.
 fn rules(correlation: &str) -> RuleSet {
+    let yaml = yaml_of(correlation);
+    let (rules, errors) = load(&yaml);
+    assert_eq!(errors, [], "{yaml}");
+    rules
+}
+
+fn yaml_of(correlation: &str) -> String {
     let base: Vec<_> = ["a", "b", "c"]
         .map(|name| {
             format!(
@@ -22,10 +31,7 @@ fn rules(correlation: &str) -> RuleSet {
     let indented: Vec<_> =
         correlation.trim().lines().map(|line| format!("  {}\n", line.trim_start())).collect();
     let indented = indented.concat().replace("  |", "    ");
-    let yaml = format!("{}title: T\nid: t\ncorrelation:\n{indented}level: high\n", base.concat());
-    let (rules, errors) = load(&yaml);
-    assert_eq!(errors, [], "{yaml}");
-    rules
+    format!("{}title: T\nid: t\ncorrelation:\n{indented}level: high\n", base.concat())
 }
 
 fn tenant(number: u32) -> TenantId {
@@ -178,7 +184,7 @@ fn what_is_added_up_keeps_little_and_forgets_what_is_old() {
     let most = counts.iter().max().copied().unwrap_or_default();
     assert!(counts.len() > 30_000 - 2_000 && (11_999..=12_700).contains(&most), "{} {most}", counts.len());
     for shard in &correlator.shards {
-        for window in shard.lock().unwrap().values() {
+        for window in shard.lock().unwrap().windows.values() {
             assert!(matches!(window, Window::Amounts(amounts) if amounts.len() <= COUNTED));
         }
     }
@@ -205,6 +211,32 @@ fn order_matters_only_where_the_rule_says_so() {
         assert_eq!(completed[0].earlier, [log_id(1)], "{kind}");
         assert_eq!(send(&correlator, &rules, tenant(1), 200, &event("b", "x", ""), 3), [], "{kind}");
     }
+}
+
+#[test]
+fn an_event_that_ends_an_order_may_begin_another() {
+    let rules = rules("type: temporal_ordered\nrules: [a, b]\ngroup-by: [g]\ntimespan: 1m");
+    let correlator = Correlator::new(1_000);
+    let mut both = event("a", "x", "");
+    both.push("r", Value::Text("b".into()), Origin::Metadata);
+    assert_eq!(send(&correlator, &rules, tenant(1), 0, &both, 0), []);
+    assert_eq!(send(&correlator, &rules, tenant(1), 1, &both, 1)[0].earlier, [log_id(0)]);
+    assert_eq!(send(&correlator, &rules, tenant(1), 2, &event("b", "x", ""), 2)[0].earlier, [log_id(1)]);
+}
+
+#[test]
+fn retries_that_are_taken_back_do_not_take_the_stored_event_with_them() {
+    let rules = rules("type: temporal\nrules: [a, b]\ngroup-by: [g]\ntimespan: 1m");
+    let correlator = Correlator::new(1_000);
+    let in_flight = || {
+        let at = Timestamp::from_millis(0);
+        correlator.observe(tenant(1), at, &event("a", "x", ""), std::iter::once(0), &rules).1
+    };
+    let [first, second, third] = [in_flight(), in_flight(), in_flight()];
+    correlator.stored(&first, log_id(7));
+    correlator.forget(&second);
+    correlator.forget(&third);
+    assert_eq!(send(&correlator, &rules, tenant(1), 1, &event("b", "x", ""), 1)[0].earlier, [log_id(7)]);
 }
 
 #[test]
@@ -236,7 +268,7 @@ fn memory_is_bounded_and_the_longest_unused_goes_first() {
             send(&correlator, &rules, tenant(1), 0, &event("a", "kept", ""), 0);
         }
     }
-    let windows: usize = correlator.shards.iter().map(|shard| shard.lock().unwrap().len()).sum();
+    let windows: usize = correlator.shards.iter().map(|shard| shard.lock().unwrap().windows.len()).sum();
     assert!(windows <= SHARDS * 4, "{windows}");
     assert_eq!(send(&correlator, &rules, tenant(1), 0, &event("a", "kept", ""), 0).len(), 1);
 }
@@ -291,6 +323,24 @@ fn what_cannot_be_counted_is_refused_with_its_line() {
 }
 
 #[test]
+fn what_was_refused_for_its_name_counts_nothing_under_its_id() {
+    let rule = |id: &str, name: &str, sought: &str| {
+        format!(
+            "title: {id}\nid: {id}\nname: {name}\nlogsource:\n  category: any\n\
+             detection:\n  sel:\n    r: {sought}\n  condition: sel\n---\n"
+        )
+    };
+    let correlation = "title: T\nid: t\ncorrelation:\n  type: event_count\n  rules: [two]\n  group-by: [g]\n  \
+                       timespan: 1m\n  condition: {gte: 1}\n";
+    // The third rule has the place that the second one would have had.
+    let rules = [rule("one", "n", "a"), rule("two", "n", "b"), rule("three", "m", "c")].concat();
+    let (rules, errors) = load(&format!("{rules}{correlation}"));
+    let told: Vec<_> = errors.iter().map(|error| error.what.as_str()).collect();
+    assert_eq!(told, ["another rule has the name n", "no rule is called 'two'"]);
+    assert_eq!(rules.len(), 2);
+}
+
+#[test]
 fn a_million_groups_keep_no_event_waiting_long() {
     let (rules, correlator) = (rules(THREE), Correlator::new(1_000_000));
     let mut slowest = std::time::Duration::ZERO;
@@ -317,7 +367,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn windows_count_as_a_reading_of_the_whole_history_does(history in any_history(), wanted in 1..6_usize) {
+    fn windows_count_as_a_reading_of_the_whole_history_does(
+        history in any_history(),
+        wanted in 1..6_usize,
+        condition in named::any_condition(),
+    ) {
         let counts = |kind: &str, field: &str| {
             rules(&format!("type: {kind}\nrules: [a, b]\ngroup-by: [g]\ntimespan: 1m\ncondition:\n|gte: {wanted}{field}"))
         };
@@ -327,26 +381,43 @@ proptest! {
             ("temporal", rules("type: temporal\nrules: [a, b]\ngroup-by: [g]\ntimespan: 1m")),
             ("temporal_ordered", rules("type: temporal_ordered\nrules: [a, b, c]\ngroup-by: [g]\ntimespan: 1m")),
         ];
-        for (kind, rules) in cases {
+        let stated = yaml_of(&format!("type: temporal\ngroup-by: [g]\ntimespan: 1m\ncondition: {}", condition.text()));
+        let (linked, errors) = load(&stated);
+        prop_assert_eq!(errors.is_empty(), !condition.holds(&|_| false), "{}", condition.text());
+        let linked = errors.is_empty().then_some(("named", linked));
+        for (kind, rules) in cases.into_iter().chain(linked) {
             let correlator = Correlator::new(1_000);
             let mut past: Vec<(i64, usize, usize, usize)> = Vec::new();
             let mut now = 0;
             for (number, (rule, group, value, after)) in history.iter().copied().enumerate() {
                 now += after;
                 past.push((now, rule, group, value));
-                let event = event(NAMES[rule], NAMES[group], NAMES[value]);
+                let mut event = event(NAMES[rule], NAMES[group], NAMES[value]);
+                if kind == "named" {
+                    // Such an event may be of two rules.
+                    event.push("r", Value::Text(NAMES[value].into()), Origin::Metadata);
+                }
                 let completed = send(&correlator, &rules, tenant(1), now, &event, number);
                 let recent: Vec<_> =
                     past.iter().filter(|(at, _, of, _)| *at > now - 60 && *of == group).collect();
-                let members = if kind == "temporal_ordered" { 3 } else { 2 };
+                let members = if ["temporal_ordered", "named"].contains(&kind) { 3 } else { 2 };
                 let expected = rule < members && match kind {
                     "event_count" => recent.iter().filter(|(_, rule, ..)| *rule < 2).count() >= wanted,
                     "value_count" => {
-                        let values: std::collections::BTreeSet<_> =
+                        let values: BTreeSet<_> =
                             recent.iter().filter(|(_, rule, ..)| *rule < 2).map(|(.., value)| value).collect();
                         values.len() >= wanted
                     }
                     "temporal" => (0..2).all(|wanted| recent.iter().any(|(_, rule, ..)| *rule == wanted)),
+                    "named" => {
+                        let seen = |wanted| {
+                            recent.iter().any(|(_, rule, _, value)| *rule == wanted || *value == wanted)
+                        };
+                        let mut holding = condition.alternatives(false);
+                        holding.retain(|parts| parts.iter().all(|(rule, wanted)| seen(*rule) == *wanted));
+                        prop_assert_eq!(!holding.is_empty(), condition.holds(&seen));
+                        holding.iter().flatten().any(|(of, wanted)| *wanted && (*of == rule || *of == value))
+                    }
                     _ => {
                         let mut next = 0;
                         for (_, rule, ..) in &recent[..recent.len() - 1] {
@@ -355,7 +426,8 @@ proptest! {
                         rule == 2 && next == 2
                     }
                 };
-                prop_assert_eq!(!completed.is_empty(), expected, "{} at {} of {:?}", kind, number, history);
+                let told = format!("{kind} at {number} of {history:?}, {}", condition.text());
+                prop_assert_eq!(!completed.is_empty(), expected, "{}", told);
             }
         }
     }

@@ -1,7 +1,10 @@
 //! Sigma's correlation rules: which matches they count, by what they group them, and when they hold. What can't be
 //! counted faithfully is refused. The counting itself is in `correlate.rs`.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use rsigma_parser::{
     ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType, FieldAlias, WindowMode,
@@ -11,6 +14,7 @@ use super::{
     Rule,
     compile::{Refusal, refuse},
     condition::Comparison,
+    pattern::{Pattern, names},
 };
 
 /// A correlation rule, ready to be counted.
@@ -32,8 +36,8 @@ pub(crate) enum Kind {
     ValueCount(Bounds),
     /// Numbers of which a measure is within limits.
     Values(Measure, Vec<(Comparison, f64)>),
-    /// Every member, in any order.
-    Temporal,
+    /// The members that the pattern wants, in any order.
+    Temporal(Pattern),
     /// Every member, in the order in which they are listed.
     TemporalOrdered,
 }
@@ -74,10 +78,21 @@ pub(crate) enum Over {
 /// A group keeps what it counts, so a number beyond this would let few groups fill the memory.
 const MOST_COUNTED: u64 = 10_000;
 /// So many rules may be named by one correlation.
-const MOST_MEMBERS: usize = 1_000;
+pub(super) const MOST_MEMBERS: usize = 1_000;
 
 /// What a name or an id of a rule stands for.
 pub(super) type References = HashMap<Arc<str>, Over>;
+
+/// Lists the rules that a condition names where the correlation lists none itself.
+pub(super) fn list_rules(stated: &mut CorrelationRule) {
+    if let CorrelationCondition::Extended(condition) = &stated.condition
+        && stated.rules.is_empty()
+    {
+        let mut listed = HashSet::new();
+        let named = names(condition).into_iter().filter(|name| listed.insert(*name));
+        stated.rules = named.map(str::to_owned).collect();
+    }
+}
 
 /// Compiles one correlation whose members are known already; `rule` is what is told when it holds.
 pub(super) fn compile(
@@ -145,9 +160,26 @@ fn kind(stated: &CorrelationRule) -> Result<Kind, Refusal> {
                 format!("'{}' takes the values of one field", stated.correlation_type.as_str()),
             ),
         },
-        (CorrelationType::Temporal, condition) => every_member(stated, condition).map(|()| Kind::Temporal),
-        (CorrelationType::TemporalOrdered, condition) => {
-            every_member(stated, condition).map(|()| Kind::TemporalOrdered)
+        (CorrelationType::Temporal, CorrelationCondition::Extended(condition)) => {
+            Ok(Kind::Temporal(Pattern::linking(&stated.rules, condition)?))
+        }
+        (CorrelationType::TemporalOrdered, CorrelationCondition::Extended(condition)) => {
+            if Pattern::linking(&stated.rules, condition)? != Pattern::every(stated.rules.len()) {
+                return refuse(
+                    "condition",
+                    "'temporal_ordered' links its rules with 'and', in the order of 'rules': Sigma does not say when \
+                     in an order alternatives come, or what must be absent",
+                );
+            }
+            Ok(Kind::TemporalOrdered)
+        }
+        (CorrelationType::Temporal, CorrelationCondition::Threshold { predicates, .. }) => {
+            every_member(stated, predicates)?;
+            Ok(Kind::Temporal(Pattern::every(stated.rules.len())))
+        }
+        (CorrelationType::TemporalOrdered, CorrelationCondition::Threshold { predicates, .. }) => {
+            every_member(stated, predicates)?;
+            Ok(Kind::TemporalOrdered)
         }
         (_, CorrelationCondition::Extended(_)) => {
             refuse("condition", "a count or a value is compared with a number")
@@ -218,10 +250,7 @@ fn as_float(count: usize) -> f64 {
 }
 
 /// A temporal correlation wants all of its rules; another number of them is another rule.
-fn every_member(stated: &CorrelationRule, condition: &CorrelationCondition) -> Result<(), Refusal> {
-    let CorrelationCondition::Threshold { predicates, .. } = condition else {
-        return refuse("condition", "a condition that links rules by name is not supported");
-    };
+fn every_member(stated: &CorrelationRule, predicates: &[(ConditionOperator, u64)]) -> Result<(), Refusal> {
     let all = stated.rules.len() as u64;
     let wants_all = predicates.iter().all(|(operator, number)| match operator {
         ConditionOperator::Gte | ConditionOperator::Eq => *number == all,

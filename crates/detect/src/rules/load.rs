@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::{
     Rule, RuleFileError,
     bounds::{self, Allowance},
-    compile::{Refusal, Trust, compile},
+    compile::{Refusal, Trust, compile, refuse},
     condition::Condition,
     correlation::{self, Correlation, Over, References},
     placeholders::Placeholders,
@@ -114,7 +114,8 @@ impl Loaded {
                 let waiting = self.pending_correlations.len() + self.pending_filters.len();
                 let text: Arc<str> = yaml.into();
                 let pending = |yaml: &Arc<str>| (file.to_owned(), Arc::clone(yaml));
-                for stated in collection.correlations {
+                for mut stated in collection.correlations {
+                    correlation::list_rules(&mut stated);
                     let (file, yaml) = pending(&text);
                     self.pending_correlations.push(Pending { file, yaml, stated });
                 }
@@ -255,18 +256,15 @@ impl Loaded {
         Ok(())
     }
 
-    /// Lets a rule be named by its id and, if it has one, by its name.
+    /// Lets a rule be named by its id and, if it has one, by its name; by neither if another rule has one of them.
     fn refer(&mut self, id: &Arc<str>, name: Option<&str>, over: Over) -> Result<(), Refusal> {
-        for (kind, reference) in [("id", Some(&**id)), ("name", name)] {
-            let Some(reference) = reference else { continue };
-            match self.references.get(reference) {
-                Some(known) if *known != over => {
-                    let what = format!("another rule has the {kind} {reference}");
-                    return Err(Refusal { what, near: reference.to_owned() });
-                }
-                _ => self.references.insert(reference.into(), over),
-            };
+        let references = [("id", Some(&**id)), ("name", name)];
+        let references = references.iter().filter_map(|(kind, reference)| Some((kind, (*reference)?)));
+        let mut taken = references.clone().filter(|(_, reference)| self.references.contains_key(*reference));
+        if let Some((kind, reference)) = taken.next() {
+            return refuse(reference, format!("another rule has the {kind} {reference}"));
         }
+        self.references.extend(references.map(|(_, reference)| (reference.into(), over)));
         Ok(())
     }
 
