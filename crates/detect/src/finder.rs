@@ -47,6 +47,17 @@ const SLOTS_LOG2: u32 = 14;
 const BITS_EACH: usize = 8;
 const BITS_LOG2: RangeInclusive<u32> = 6..=20;
 
+/// What log lines of all kinds are full of.
+const EVERYDAY: &str = "\",\"user\":\"username\",\"name\":\"hostname\",\"type\":\"event_id\",\"eventname\",\"event\":{\"message\":\"\
+    \"source\":\"ip_address\",\"ip\":\"process\",\"image\":\"c:\\windows\\system32\\program files\\commandline parent \
+    microsoft-windows security logon account domain target subject object service session client server status \
+    provider version request response resource region true false null info error warning failed accept password \
+    https://www.example.com/index.html mozilla/5.0 (x11; linux x86_64) applewebkit chrome safari like gecko \
+    2026-01-10t10:00:00.000z +0000 127.0.0.1 192.168 from for the port ssh2 sshd[ get / http/1.1\" 200 \"-\" ";
+
+/// So many other texts count as much as an everyday one.
+const EVERYDAY_WEIGHT: usize = 100;
+
 impl Finder {
     pub(crate) fn new<'t>(texts: impl Iterator<Item = &'t str>) -> Self {
         let texts: Vec<Box<[u8]>> = texts.map(|text| text.as_bytes().into()).collect();
@@ -138,8 +149,8 @@ struct Known {
 }
 
 impl<const WIDTH: usize> Windows<WIDTH> {
-    /// Returns so many windows in a row of every text that is so long: those that the fewest texts share, as these will
-    /// stand in few log lines.
+    /// Returns so many windows in a row of every text that is so long: those that will stand in few log lines, because
+    /// everyday words have none of them and few other texts do.
     fn of_texts(texts: &[Box<[u8]>], lengths: RangeInclusive<usize>, in_a_row: usize) -> Self {
         let texts = || (0_u32..).zip(texts).filter(|(_, text)| lengths.contains(&text.len()));
         let windows = |text: &[u8]| -> Vec<u32> {
@@ -149,6 +160,9 @@ impl<const WIDTH: usize> Windows<WIDTH> {
         let mut shared: HashMap<u32, usize, foldhash::fast::RandomState> = HashMap::default();
         for window in texts().flat_map(|(_, text)| windows(text)) {
             *shared.entry(window).or_default() += 1;
+        }
+        for window in windows(EVERYDAY.as_bytes()) {
+            shared.entry(window).and_modify(|times| *times += EVERYDAY_WEIGHT);
         }
         let mut known = Vec::new();
         for (text, bytes) in texts() {
