@@ -41,6 +41,7 @@ const SEEN: usize = size_of::<u64>();
 
 /// Short texts are a few hundred.
 const SLOTS_LOG2: u32 = 14;
+const SLOTS_SHIFT: u32 = u32::BITS - SLOTS_LOG2;
 
 /// The bitmap has so many bits for each window, and 2⁶ to 2²⁰ together: as few as will do, because the nearest cache is
 /// small.
@@ -72,7 +73,7 @@ impl Finder {
         let short = Windows::of_texts(&texts, 3..=6, 1);
         let mut slots = Box::new([false; 1 << SLOTS_LOG2]);
         for known in &short.known {
-            slots[slot(known.window)] = true;
+            slots[hash(known.window, SLOTS_SHIFT)] = true;
         }
         let tiny = texts.iter().enumerate().filter(|(_, text)| (1..=2).contains(&text.len()));
         let tiny = tiny.map(|(number, text)| Tiny { number, finder: memmem::Finder::new(text).into_owned() });
@@ -85,31 +86,36 @@ impl Finder {
         for tiny in &self.tiny {
             tiny.find(bytes, |place| found(tiny.number, place));
         }
-        for at in (0..bytes.len()).step_by(STEP) {
-            let seen = seen(bytes, at);
-            let bit = hash(Windows::<4>::of_seen(seen), self.bits_shift);
+        let mut look = |seen: u64, at: usize| {
+            let bit = Windows::<4>::hash(seen, self.bits_shift);
             if self.bits[bit / 64] & 1 << (bit % 64) != 0 {
                 self.long.compare(seen, at, &self.texts, bytes, &mut found);
             }
-            let is_short = |ahead: usize| self.slots[slot(Windows::<3>::of_seen(seen >> (8 * ahead)))];
+            let is_short = |ahead: usize| self.slots[Windows::<3>::hash(seen >> (8 * ahead), SLOTS_SHIFT)];
             if is_short(0) | is_short(1) | is_short(2) | is_short(3) {
                 for ahead in (0..STEP).filter(|ahead| is_short(*ahead)) {
                     self.short.compare(seen >> (8 * ahead), at + ahead, &self.texts, bytes, &mut found);
                 }
             }
+        };
+        let mut at = 0;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            look(seen(rest), at);
+            at += STEP;
+            rest = rest.get(STEP..).unwrap_or_default();
         }
     }
 }
 
-/// Returns what stands at a place, the first byte lowest, and zeros for what is past the end.
-fn seen(bytes: &[u8], at: usize) -> u64 {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let seen = rest.first_chunk::<SEEN>().copied().unwrap_or_else(|| {
-        let mut seen = [0; SEEN];
-        seen.iter_mut().zip(rest).for_each(|(seen, byte)| *seen = *byte);
-        seen
-    });
-    u64::from_le_bytes(seen)
+/// Returns what some bytes begin with, the first byte lowest, and zeros for what is past the end.
+fn seen(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or_else(|| seen_at_the_end(bytes), |seen| u64::from_le_bytes(*seen))
+}
+
+#[cold]
+fn seen_at_the_end(bytes: &[u8]) -> u64 {
+    bytes.iter().take(SEEN).rev().fold(0, |seen, byte| seen << 8 | u64::from(*byte))
 }
 
 impl Tiny {
@@ -155,7 +161,7 @@ impl<const WIDTH: usize> Windows<WIDTH> {
         let texts = || (0_u32..).zip(texts).filter(|(_, text)| lengths.contains(&text.len()));
         let windows = |text: &[u8]| -> Vec<u32> {
             let places = 0..=text.len() - WIDTH;
-            places.map(|at| Self::of_seen(seen(text, at))).collect()
+            places.map(|at| Self::of_seen(seen(&text[at..]))).collect()
         };
         let mut shared: HashMap<u32, usize, foldhash::fast::RandomState> = HashMap::default();
         for window in texts().flat_map(|(_, text)| windows(text)) {
@@ -172,8 +178,8 @@ impl<const WIDTH: usize> Windows<WIDTH> {
                 .min_by_key(|(_, row)| row.iter().map(|window| shared[window]).sum::<usize>())
                 .expect("such texts have as many windows");
             for (offset, window) in (offset..).zip(row) {
-                let more = Self::after_window(seen(bytes, offset));
-                let more_mask = Self::after_window(seen(&vec![u8::MAX; bytes.len()], offset));
+                let more = Self::after_window(seen(&bytes[offset..]));
+                let more_mask = Self::after_window(seen(&vec![u8::MAX; bytes.len() - offset]));
                 known.push(Known { window: *window, text, offset, more, more_mask });
             }
         }
@@ -192,6 +198,12 @@ impl<const WIDTH: usize> Windows<WIDTH> {
         (seen as u32) << (u32::BITS as usize - 8 * WIDTH)
     }
 
+    /// Returns the hash of the window that is seen first.
+    #[expect(clippy::cast_possible_truncation, reason = "a window is what is seen first")]
+    fn hash(seen: u64, shift: u32) -> usize {
+        ((seen as u32).wrapping_mul(GOLDEN << (u32::BITS as usize - 8 * WIDTH)) >> shift) as usize
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "two bytes will do")]
     fn after_window(seen: u64) -> u16 {
         (seen >> (8 * WIDTH)) as u16
@@ -208,7 +220,7 @@ impl<const WIDTH: usize> Windows<WIDTH> {
         found: &mut impl FnMut(usize, Range<usize>),
     ) {
         let (window, more) = (Self::of_seen(seen), Self::after_window(seen));
-        let group = hash(window, self.shift);
+        let group = Self::hash(seen, self.shift);
         let group = self.starts[group] as usize..self.starts[group + 1] as usize;
         for known in &self.known[group] {
             if known.window != window || (known.more ^ more) & known.more_mask != 0 {
@@ -224,14 +236,11 @@ impl<const WIDTH: usize> Windows<WIDTH> {
     }
 }
 
-/// Returns the high bits of a product (Knuth's multiplicative hashing).
-fn hash(window: u32, shift: u32) -> usize {
-    const GOLDEN: u32 = 0x9E37_79B1;
-    (window.wrapping_mul(GOLDEN) >> shift) as usize
-}
+/// Hashes are the high bits of a product (Knuth's multiplicative hashing).
+const GOLDEN: u32 = 0x9E37_79B1;
 
-fn slot(window: u32) -> usize {
-    hash(window, u32::BITS - SLOTS_LOG2)
+fn hash(window: u32, shift: u32) -> usize {
+    (window.wrapping_mul(GOLDEN) >> shift) as usize
 }
 
 #[cfg(test)]
