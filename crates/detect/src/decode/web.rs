@@ -146,8 +146,8 @@ fn around<'a>(request: &Request<'a>, decoded: &mut Decoded<'a>) {
         && let Ok(number) = status.parse::<u16>()
     {
         decoded.event.push("sc-status", Value::Number(f64::from(number)), Origin::Message);
-        let size: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        if let Ok(size) = size.parse::<f64>() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        if let Some(Ok(size)) = rest.get(..digits).map(str::parse::<f64>) {
             decoded.event.push("sc-bytes", Value::Number(size), Origin::Message);
         }
     }
