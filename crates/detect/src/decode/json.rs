@@ -106,20 +106,27 @@ impl<'a> Reader<'_, 'a> {
     fn text(&mut self) -> Option<Cow<'a, str>> {
         let bytes = self.json.as_bytes();
         let start = self.at + 1;
-        let mut end = plain_end(bytes, start);
-        let mut mark = *bytes.get(end)?;
-        let has_escapes = mark == b'\\';
-        while mark == b'\\' {
+        let end = plain_end(bytes, start);
+        if *bytes.get(end)? != b'"' {
+            return self.escaped_text(start, end).map(Cow::Owned);
+        }
+        self.at = end + 1;
+        self.json.get(start..end).map(Cow::Borrowed)
+    }
+
+    /// Reads a text from its start to its quote; its first escape is known.
+    fn escaped_text(&mut self, start: usize, first_escape: usize) -> Option<String> {
+        let bytes = self.json.as_bytes();
+        let mut end = first_escape;
+        while *bytes.get(end)? == b'\\' {
             // What is escaped may be a quote.
             end = plain_end(bytes, end + 2);
-            mark = *bytes.get(end)?;
         }
-        if mark != b'"' {
+        if bytes[end] != b'"' {
             return None;
         }
         self.at = end + 1;
-        let text = self.json.get(start..end)?;
-        if has_escapes { unescaped(text).map(Cow::Owned) } else { Some(Cow::Borrowed(text)) }
+        unescaped(self.json.get(start..end)?)
     }
 
     fn number(&mut self) -> Option<f64> {

@@ -31,14 +31,16 @@ impl<T: Copy> Names<T> {
         found.map(|(_, meaning)| *meaning)
     }
 
-    /// Looks up the last part of a nested name, if it is at least so long; two bytes are the least.
-    pub(super) fn get_last_part(&self, name: &str, shortest: usize) -> Option<T> {
-        let [.., before, last] = name.as_bytes() else { return None };
-        // Few names end alike, and looking for a dot takes longer.
-        if self.endings[letter(*last)] & (1 << letter(*before)) == 0 {
+    /// Looks up a name, or else its last part if it is nested and that is at least so long.
+    pub(super) fn get_whole_or_last_part(&self, name: &str, shortest: usize) -> Option<T> {
+        // Few names end alike, and looking further takes longer.
+        if let [.., before, last] = name.as_bytes()
+            && self.endings[letter(*last)] & (1 << letter(*before)) == 0
+        {
             return None;
         }
-        last_part(name).filter(|last| last.len() >= shortest).and_then(|last| self.get(last))
+        let is_long = |last: &&str| last.len() >= shortest;
+        self.get(name).or_else(|| last_part(name).filter(is_long).and_then(|last| self.get(last)))
     }
 }
 
@@ -77,13 +79,14 @@ mod tests {
 
     #[test]
     fn a_nested_name_is_known_by_its_last_part_if_that_is_long_enough() {
-        let names = Names::new([("user", 1), ("uname", 2)].into_iter());
-        for (name, meaning) in [("a.user", Some(1)), ("a.b.UNAME", Some(2)), (".user", Some(1))] {
-            assert_eq!(names.get_last_part(name, 4), meaning, "{name}");
+        let names = Names::new([("user", 1), ("uname", 2), ("q", 3), ("b.user", 4)].into_iter());
+        let get = |name| names.get_whole_or_last_part(name, 4);
+        for (name, meaning) in [("a.user", 1), ("a.b.UNAME", 2), (".user", 1), ("q", 3), ("b.user", 4)] {
+            assert_eq!(get(name), Some(meaning), "{name}");
         }
-        assert_eq!(names.get_last_part("a.user", 5), None);
-        for name in ["", ".", "r", "er", "user", "a.b", "a.xuser", "user.", "é.usér"] {
-            assert_eq!(names.get_last_part(name, 2), None, "{name}");
+        for name in ["", ".", "r", "er", "a.q", "a.xuser", "user.", "é.usér"] {
+            assert_eq!(get(name), None, "{name}");
         }
+        assert_eq!(names.get_whole_or_last_part("a.user", 5), None);
     }
 }

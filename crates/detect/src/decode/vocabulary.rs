@@ -172,7 +172,7 @@ pub(super) fn complete<'a>(message: &'a str, event: &mut Event<'a>) {
     let mut best: [Option<(usize, Value<'a>, Origin)>; WORDS.len()] = Default::default();
     let names = &*NAMES;
     for field in &event.fields {
-        let known = names.get(&field.name).or_else(|| names.get_last_part(&field.name, SHORTEST_LAST_PART));
+        let known = names.get_whole_or_last_part(&field.name, SHORTEST_LAST_PART);
         let Some(Known { word, rank }) = known else { continue };
         if field.name == WORDS[word].0 {
             is_said[word] |= is_value(&field.value);
