@@ -11,6 +11,11 @@ pub(crate) struct Header<'a> {
 
 /// Splits a line at the end of its header; all of it is text if it has none.
 pub(crate) fn split(line: &str) -> Header<'_> {
+    // A priority, a time, a host and a program begin with none other.
+    let may_begin = |b: &u8| is_host_byte(*b) || matches!(b, b'<' | b'/');
+    if !line.as_bytes().first().is_some_and(may_begin) {
+        return Header { text: line, ..Header::default() };
+    }
     let (had_priority, rest) = without_priority(line);
     if had_priority && let Some(rest) = rest.strip_prefix("1 ") {
         return rfc5424(rest).unwrap_or(Header { text: line, ..Header::default() });
@@ -134,7 +139,8 @@ fn after_structured_data(rest: &str) -> Option<&str> {
 
 /// Returns the first word and what follows the spaces after it.
 fn word(text: &str) -> (&str, &str) {
-    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let end = text.bytes().position(|b| b == b' ').unwrap_or(text.len());
+    let (first, rest) = text.split_at(end);
     (first, rest.trim_start_matches(' '))
 }
 

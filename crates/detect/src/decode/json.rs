@@ -1,9 +1,8 @@
 //! JSON text → fields, nested names joined by dots, arrays repeating their name. No tree is built; duplicate names
-//! are all kept, so that none can hide behind another.
+//! are all kept, so that none can hide behind another. What is rare, such as fractions, is left to
+//! `serde_json`.
 
-use std::{borrow::Cow, fmt};
-
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
 
 use crate::event::{Event, Origin, Value};
 
@@ -23,166 +22,229 @@ pub(crate) enum Flattened {
 
 /// Pushes the members of a JSON object as fields.
 pub(crate) fn flatten<'a>(json: &'a str, origin: Origin, event: &mut Event<'a>) -> Flattened {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let room = MAX_FIELDS;
-    let mut sink = Sink { event, origin, room };
-    let member = Member { sink: &mut sink, name: Name::Root, depth: 0 };
-    let is_read = member.deserialize(&mut deserializer).and_then(|()| deserializer.end()).is_ok();
-    if is_read && sink.room > 0 { Flattened::Whole } else { Flattened::InPart }
+    let mut reader = Reader { json, at: 0, event, origin, room: MAX_FIELDS };
+    let is_read = reader.value(None, 0).is_some() && reader.mark().is_none();
+    if is_read && reader.room > 0 { Flattened::Whole } else { Flattened::InPart }
 }
 
-struct Sink<'s, 'a> {
-    event: &'s mut Event<'a>,
+/// Reads a text from its start. What returns `None` met something that is not JSON, or the end.
+struct Reader<'e, 'a> {
+    json: &'a str,
+    at: usize,
+    event: &'e mut Event<'a>,
     origin: Origin,
+    /// So many more fields may be pushed.
     room: usize,
 }
 
-/// Where in the object we are. The outermost names are borrowed from the text, deeper ones are joined.
-#[derive(Clone)]
-enum Name<'a> {
-    Root,
-    Member(Cow<'a, str>),
-}
-
-struct Member<'m, 's, 'a> {
-    sink: &'m mut Sink<'s, 'a>,
-    name: Name<'a>,
-    depth: u8,
-}
-
-impl<'a> Member<'_, '_, 'a> {
-    fn push(self, value: Value<'a>) {
-        let origin = self.sink.origin;
-        self.push_as(value, origin);
-    }
-
-    fn push_as(self, value: Value<'a>, origin: Origin) {
-        if let Name::Member(name) = self.name
-            && self.sink.room > 0
+impl<'a> Reader<'_, 'a> {
+    /// Reads a value and pushes what is in it; only the outermost has no name.
+    fn value(&mut self, name: Option<Cow<'a, str>>, depth: u8) -> Option<()> {
+        let mut origin = self.origin;
+        let value = match self.mark()? {
+            b'{' => return self.object(name.as_deref(), deeper(depth)?),
+            b'[' => return self.array(name.as_ref(), deeper(depth)?),
+            b'"' => {
+                let text = self.text()?;
+                if matches!(text, Cow::Owned(_)) {
+                    // Its escapes are undone, so the entry does not hold it as it is.
+                    origin = Origin::Decoded { rounds: 1 };
+                }
+                Value::Text(text)
+            }
+            b'n' => self.word("null", Value::Null)?,
+            b't' => self.word("true", Value::Bool(true))?,
+            b'f' => self.word("false", Value::Bool(false))?,
+            _ => Value::Number(self.number()?),
+        };
+        if let Some(name) = name
+            && self.room > 0
         {
-            self.sink.room -= 1;
-            self.sink.event.push(name, value, origin);
+            self.room -= 1;
+            self.event.push(name, value, origin);
+        }
+        Some(())
+    }
+
+    fn object(&mut self, outer: Option<&str>, depth: u8) -> Option<()> {
+        self.at += 1;
+        let mut mark = self.mark()?;
+        while mark != b'}' {
+            if mark != b'"' {
+                return None;
+            }
+            let name = self.text()?;
+            if self.mark()? != b':' {
+                return None;
+            }
+            self.at += 1;
+            self.value(Some(joined(outer, name)), depth)?;
+            mark = self.next_mark(b'}')?;
+        }
+        self.at += 1;
+        Some(())
+    }
+
+    fn array(&mut self, name: Option<&Cow<'a, str>>, depth: u8) -> Option<()> {
+        self.at += 1;
+        let mut mark = self.mark()?;
+        while mark != b']' {
+            self.value(name.cloned(), depth)?;
+            mark = self.next_mark(b']')?;
+        }
+        self.at += 1;
+        Some(())
+    }
+
+    fn word(&mut self, word: &str, value: Value<'a>) -> Option<Value<'a>> {
+        let is_there = self.json.as_bytes().get(self.at..)?.starts_with(word.as_bytes());
+        self.at += word.len();
+        is_there.then_some(value)
+    }
+
+    /// Reads a text in quotes without copying it, unless it has escapes.
+    fn text(&mut self) -> Option<Cow<'a, str>> {
+        let bytes = self.json.as_bytes();
+        let start = self.at + 1;
+        let end = plain_end(bytes, start);
+        if *bytes.get(end)? != b'"' {
+            return self.escaped_text(start, end).map(Cow::Owned);
+        }
+        self.at = end + 1;
+        self.json.get(start..end).map(Cow::Borrowed)
+    }
+
+    /// Reads a text from its start to its quote; its first escape is known.
+    fn escaped_text(&mut self, start: usize, first_escape: usize) -> Option<String> {
+        let bytes = self.json.as_bytes();
+        let mut end = first_escape;
+        while *bytes.get(end)? == b'\\' {
+            // What is escaped may be a quote.
+            end = plain_end(bytes, end + 2);
+        }
+        if bytes[end] != b'"' {
+            return None;
+        }
+        self.at = end + 1;
+        unescaped(self.json.get(start..end)?)
+    }
+
+    fn number(&mut self) -> Option<f64> {
+        let rest = self.json.get(self.at..)?;
+        let number = rest.get(..number_len(rest.as_bytes())?)?;
+        self.at += number.len();
+        match number.parse::<u32>() {
+            Ok(short) => Some(f64::from(short)),
+            Err(_) => serde_json::from_str(number).ok(),
         }
     }
 
-    fn joined(&self, name: Cow<'a, str>) -> Name<'a> {
-        match &self.name {
-            Name::Root => Name::Member(name),
-            Name::Member(outer) => Name::Member(Cow::Owned([outer, ".", &name].concat())),
+    /// Skips white space and returns the byte behind it, which is still to be read.
+    fn mark(&mut self) -> Option<u8> {
+        loop {
+            match *self.json.as_bytes().get(self.at)? {
+                b' ' | b'\n' | b'\t' | b'\r' => self.at += 1,
+                mark => return Some(mark),
+            }
+        }
+    }
+
+    /// Returns what follows a member: the end of what it is in, or, behind a comma, the start of the next.
+    fn next_mark(&mut self, end: u8) -> Option<u8> {
+        match self.mark()? {
+            b',' => {
+                self.at += 1;
+                self.mark().filter(|mark| *mark != end)
+            }
+            mark => (mark == end).then_some(mark),
         }
     }
 }
 
-impl<'a> DeserializeSeed<'a> for Member<'_, '_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
+fn deeper(depth: u8) -> Option<u8> {
+    (depth < MAX_DEPTH).then_some(depth + 1)
 }
 
-impl<'a> Visitor<'a> for Member<'_, '_, 'a> {
-    type Value = ();
+/// The outermost names are borrowed from the text, deeper ones are joined.
+fn joined<'a>(outer: Option<&str>, name: Cow<'a, str>) -> Cow<'a, str> {
+    let Some(outer) = outer else { return name };
+    let mut joined = String::with_capacity(outer.len() + 1 + name.len());
+    joined.push_str(outer);
+    joined.push('.');
+    joined.push_str(&name);
+    Cow::Owned(joined)
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+/// Undoes the escapes of a text.
+fn unescaped(text: &str) -> Option<String> {
+    let mut unescaped = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        unescaped.push_str(rest.get(..at)?);
+        unescaped.push(match rest.as_bytes().get(at + 1)? {
+            mark @ (b'"' | b'\\' | b'/') => char::from(*mark),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => return serde_json::from_str(&format!("\"{text}\"")).ok(),
+            _ => return None,
+        });
+        rest = rest.get(at + 2..)?;
     }
+    unescaped.push_str(rest);
+    Some(unescaped)
+}
 
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.push(Value::Null);
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.push(Value::Bool(value));
-        Ok(())
-    }
-
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a rule compares numbers as floats; the raw text is kept whole"
-    )]
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.push(Value::Number(value as f64));
-        Ok(())
-    }
-
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a rule compares numbers as floats; the raw text is kept whole"
-    )]
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.push(Value::Number(value as f64));
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.push(Value::Number(value));
-        Ok(())
-    }
-
-    fn visit_borrowed_str<E>(self, value: &'a str) -> Result<(), E> {
-        self.push(Value::Text(Cow::Borrowed(value)));
-        Ok(())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        // Its escapes are undone, so the entry does not hold it as it is.
-        self.push_as(Value::Text(Cow::Owned(value.to_owned())), Origin::Decoded { rounds: 1 });
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
-        let depth = deeper::<A::Error>(self.depth)?;
-        while let Some(()) =
-            seq.next_element_seed(Member { sink: &mut *self.sink, name: self.name.clone(), depth })?
-        {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        let depth = deeper::<A::Error>(self.depth)?;
-        while let Some(name) = map.next_key_seed(BorrowedName)? {
-            let name = self.joined(name);
-            map.next_value_seed(Member { sink: &mut *self.sink, name, depth })?;
+/// Returns where a quote, a backslash or a control character follows. Looks at eight bytes a step.
+fn plain_end(bytes: &[u8], from: usize) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHEST_BITS: u64 = ONES << 7;
+    let mut rest = bytes.get(from..).unwrap_or_default();
+    while let Some((word, after)) = rest.split_first_chunk() {
+        let word = u64::from_le_bytes(*word);
+        // Sets the highest bit of the first byte that is less than the limit, and of none before it.
+        let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+        // With one bit turned, a quote is a space, and control characters are still below it.
+        let quotes_and_controls = below(word ^ (ONES * u64::from(b' ' ^ b'"')), b' ' + 1);
+        let ends = (quotes_and_controls | below(word ^ (ONES * u64::from(b'\\')), 1)) & HIGHEST_BITS;
+        if ends != 0 {
+            return bytes.len() - rest.len() + ends.trailing_zeros() as usize / 8;
         }
-        Ok(())
+        rest = after;
     }
+    let is_plain = |b: &&u8| **b >= b' ' && !matches!(b, b'"' | b'\\');
+    bytes.len() - rest.len() + rest.iter().take_while(is_plain).count()
 }
 
-fn deeper<E: de::Error>(depth: u8) -> Result<u8, E> {
-    if depth < MAX_DEPTH { Ok(depth + 1) } else { Err(E::custom("nested too deep")) }
-}
-
-/// Reads a member's name without copying it, unless it has escapes.
-struct BorrowedName;
-
-impl<'a> DeserializeSeed<'a> for BorrowedName {
-    type Value = Cow<'a, str>;
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Cow<'a, str>, D::Error> {
-        deserializer.deserialize_str(self)
+/// Returns the length of the number at the start of a text, if one is there.
+fn number_len(bytes: &[u8]) -> Option<usize> {
+    let digits_at = |at: usize| bytes.iter().skip(at).take_while(|b| b.is_ascii_digit()).count();
+    let some_digits_at = |at: usize| Some(digits_at(at)).filter(|count| *count > 0);
+    let start = usize::from(bytes.first() == Some(&b'-'));
+    let digits = some_digits_at(start)?;
+    if digits > 1 && bytes[start] == b'0' {
+        return None;
     }
-}
-
-impl<'a> Visitor<'a> for BorrowedName {
-    type Value = Cow<'a, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
+    let mut len = start + digits;
+    if bytes.get(len) == Some(&b'.') {
+        len += 1 + some_digits_at(len + 1)?;
     }
-
-    fn visit_borrowed_str<E>(self, name: &'a str) -> Result<Cow<'a, str>, E> {
-        Ok(Cow::Borrowed(name))
+    if let Some(b'e' | b'E') = bytes.get(len) {
+        let sign = usize::from(matches!(bytes.get(len + 1), Some(b'+' | b'-')));
+        len += 1 + sign + some_digits_at(len + 1 + sign)?;
     }
-
-    fn visit_str<E>(self, name: &str) -> Result<Cow<'a, str>, E> {
-        Ok(Cow::Owned(name.to_owned()))
-    }
+    Some(len)
 }
 
 #[cfg(test)]
+mod twin;
+
+#[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -210,6 +272,45 @@ mod tests {
             let mut event = Event::default();
             assert_eq!(flatten(json, Origin::Message, &mut event), Flattened::InPart, "{json:.40}");
             assert!(event.fields.len() <= MAX_FIELDS);
+        }
+    }
+
+    /// JSON as senders write it.
+    fn json() -> impl Strategy<Value = String> {
+        let text = r#""([a-e. é]{0,9}|\\[nt"\\/]|\\u00e9){0,4}""#;
+        let number = r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,3})?([eE][+-]?[0-9]{1,3})?";
+        let leaf = prop_oneof!["null|true|false", text, number];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            let member = (text, inner.clone()).prop_map(|(name, value)| format!("{name} : {value}"));
+            let joined = |parts: Vec<String>| parts.join(" ,\n");
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(move |items| format!("[{}]", joined(items))),
+                prop::collection::vec(member, 0..4)
+                    .prop_map(move |members| format!("{{{}}}", joined(members))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_reads_as_serde_json_does(
+            value in json(),
+            depth in 0..=usize::from(MAX_DEPTH) + 1,
+            noise in r#"([{}\[\],:"] ?|\\\PC|\\[nu"x]|00d[8c]|-?[0-9]{1,2}|[.eE+-]|1e400|null|true|fals|[\x00-\x20é]|[a-f]{1,9}){0,9}"#,
+            at in any::<prop::sample::Index>(),
+        ) {
+            let (before, after) = value.split_at(value.floor_char_boundary(at.index(value.len() + 1)));
+            for text in [
+                format!("{}{value}{}", "{\"a\":".repeat(depth), "}".repeat(depth)),
+                format!("{{\"a\":{noise}}}"),
+                format!("{before}{noise}{after}"),
+                format!("{{\"a\":{before}}}{after}"),
+            ] {
+                let (mut event, mut expected) = (Event::default(), Event::default());
+                let flattened = flatten(&text, Origin::Message, &mut event);
+                prop_assert_eq!(flattened, twin::flatten(&text, Origin::Message, &mut expected), "{}", &text);
+                prop_assert_eq!(format!("{:?}", event.fields), format!("{:?}", expected.fields), "{}", &text);
+            }
         }
     }
 }

@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
-use crate::event::{Event, Field, LogSource, Origin, Value};
+use crate::{
+    decode::names::last_part,
+    event::{Event, Field, LogSource, Origin, Value},
+};
 
 /// Sets the log source if source or fields tell it.
 pub(crate) fn recognise(event: &mut Event<'_>) {
@@ -65,6 +68,9 @@ fn windows_channel(event: &Event<'_>) -> Option<(&'static str, &'static str)> {
 fn names_channel(name: &str) -> bool {
     const AROUND: [&str; 6] = ["Event", "System", "Provider", "#attributes", "@attributes", "winlog"];
     // Nearly all other names are told apart by this.
+    if !matches!(name.as_bytes().last(), Some(b'e' | b'l' | b'r')) {
+        return false;
+    }
     if !name.ends_with("Name") && !name.ends_with("Channel") && !name.ends_with("Provider") {
         return false;
     }
@@ -122,21 +128,19 @@ fn windows(channel: &'static str, service: &'static str, event: &mut Event<'_>) 
 
 /// Pushes `Event.EventData.Image` again as `Image`, where it is not there yet.
 fn flatten(event: &mut Event<'_>) {
-    let mut flat: Vec<Field<'_>> = Vec::new();
-    for field in &event.fields {
-        let Some((_, last)) = field.name.rsplit_once('.') else { continue };
-        let is_known = event.fields.iter().any(|other| other.name == last);
-        if !is_known {
-            flat.push(Field {
-                name: Cow::Owned(last.to_owned()),
-                value: field.value.clone(),
-                origin: field.origin,
-            });
-        }
+    let sent = event.fields.len();
+    for index in 0..sent {
+        let Field { name, value, origin } = &event.fields[index];
+        let Some(last) = last_part(name) else { continue };
+        let is_known = event.fields[..sent].iter().any(|other| other.name == last);
+        let flat = (!is_known).then(|| Field {
+            name: Cow::Owned(last.to_owned()),
+            value: value.clone(),
+            origin: *origin,
+        });
         // `EventID` may be written with attributes: `{"EventID": {"#text": 1}}`.
-        if last == "#text" && field.name.ends_with("EventID.#text") {
-            flat.push(Field { name: "EventID".into(), value: field.value.clone(), origin: field.origin });
-        }
+        let has_id = last == "#text" && name.ends_with("EventID.#text");
+        let id = has_id.then(|| Field { name: "EventID".into(), value: value.clone(), origin: *origin });
+        event.fields.extend(flat.into_iter().chain(id));
     }
-    event.fields.append(&mut flat);
 }

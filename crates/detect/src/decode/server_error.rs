@@ -10,6 +10,10 @@ use crate::{
 
 /// Pushes what an error line tells beside a request; false if the text is no such line.
 pub(super) fn decode<'a>(text: &'a str, decoded: &mut Decoded<'a>) -> bool {
+    // Most texts hold neither mark, which one search tells.
+    if !text.contains("client") {
+        return false;
+    }
     let (service, told) = if let Some((told, details)) = text.split_once(", client: ") {
         header(details, ", host: \"", "cs-host", decoded);
         header(details, ", referrer: \"", "cs-referer", decoded);

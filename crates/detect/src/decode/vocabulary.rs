@@ -1,11 +1,15 @@
 //! One vocabulary for what senders name in many ways: whatever its format, an event tells the actor's address as
 //! `src_ip` and the account as `user`, so that a correlation counts them together. One pass, no copies of borrowed texts.
 
-use std::{borrow::Cow, net::IpAddr, sync::LazyLock};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv4Addr},
+    sync::LazyLock,
+};
 
 use crate::{
     decode::names::Names,
-    event::{Event, Field, Origin, Value},
+    event::{Event, Origin, Value},
 };
 
 /// Names under which senders and decoders tell who did it, the surest first.
@@ -165,38 +169,28 @@ static NAMES: LazyLock<Names<Known>> = LazyLock::new(|| {
 /// Pushes the words of the vocabulary that the event tells under other names, or only in prose.
 pub(super) fn complete<'a>(message: &'a str, event: &mut Event<'a>) {
     let mut is_said = [false; WORDS.len()];
-    let mut best: [Option<(usize, usize)>; WORDS.len()] = [None; WORDS.len()];
-    for (index, field) in event.fields.iter().enumerate() {
-        let Some(known) = NAMES.get(&field.name).or_else(|| known_last_part(&field.name)) else { continue };
-        if field.name == WORDS[known.word].0 {
-            is_said[known.word] |= is_value(&field.value);
-        } else if !is_said[known.word]
-            && best[known.word].is_none_or(|(rank, _)| known.rank < rank)
-            && meant(known.word, &field.value).is_some()
+    let mut best: [Option<(usize, Value<'a>, Origin)>; WORDS.len()] = Default::default();
+    let names = &*NAMES;
+    for field in &event.fields {
+        let known = names.get_whole_or_last_part(&field.name, SHORTEST_LAST_PART);
+        let Some(Known { word, rank }) = known else { continue };
+        if field.name == WORDS[word].0 {
+            is_said[word] |= is_value(&field.value);
+        } else if !is_said[word]
+            && best[word].as_ref().is_none_or(|(best_rank, ..)| rank < *best_rank)
+            && let Some(value) = meant(word, &field.value)
         {
-            best[known.word] = Some((known.rank, index));
+            best[word] = Some((rank, value, field.origin));
         }
     }
-    for (word, (name, _)) in WORDS.iter().enumerate() {
-        let Some((_, index)) = best[word].filter(|_| !is_said[word]) else { continue };
-        let Field { value, origin, .. } = &event.fields[index];
-        let origin = *origin;
-        if let Some(value) = meant(word, value) {
-            event.push(*name, value, origin);
-            is_said[word] = true;
-        }
+    for (word, best) in best.into_iter().enumerate() {
+        let Some((_, value, origin)) = best.filter(|_| !is_said[word]) else { continue };
+        event.push(WORDS[word].0, value, origin);
+        is_said[word] = true;
     }
     if !is_said[SRC_IP] || !is_said[USER] {
         prose(message, is_said[SRC_IP], is_said[USER], event);
     }
-}
-
-fn known_last_part(name: &str) -> Option<Known> {
-    if name.len() < SHORTEST_LAST_PART + 2 {
-        return None;
-    }
-    let dot = name.bytes().rposition(|b| b == b'.')?;
-    name.get(dot + 1..).filter(|last| last.len() >= SHORTEST_LAST_PART).and_then(|last| NAMES.get(last))
 }
 
 fn is_value(value: &Value<'_>) -> bool {
@@ -238,6 +232,10 @@ fn piece<'a>(text: &Cow<'a, str>, piece: &str) -> Option<Cow<'a, str>> {
 /// Returns the address in `1.2.3.4`, `1.2.3.4:5678`, `[::1]:443`, `::ffff:1.2.3.4`, or the first of a list.
 pub(super) fn address_in(text: &str) -> Option<&str> {
     const LONGEST: usize = 64;
+    // What most senders write.
+    if text.parse::<Ipv4Addr>().is_ok() {
+        return Some(text);
+    }
     let first = text.trim_start().split([',', ' ']).next().unwrap_or("");
     if first.len() > LONGEST {
         return None;

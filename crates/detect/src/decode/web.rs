@@ -90,16 +90,14 @@ fn method(text: &str) -> Option<(usize, &'static str)> {
 
 /// Reads `target HTTP/1.1…`: the target may hold spaces and quotes that a client did not encode.
 fn versioned(rest: &str) -> Option<(&str, &str, &str)> {
-    let mut from = 0;
-    loop {
-        let at = from + rest.get(from..)?.find(" HTTP/")?;
+    for at in memchr::memchr_iter(b' ', rest.as_bytes()) {
         let version = rest.get(at + 1..)?;
-        let len = version.bytes().take(8).take_while(|b| !b" \"'\\,)".contains(b)).count();
-        if version.as_bytes().get(5).is_some_and(u8::is_ascii_digit) {
+        if version.starts_with("HTTP/") && version.as_bytes().get(5).is_some_and(u8::is_ascii_digit) {
+            let len = version.bytes().take(8).take_while(|b| !b" \"'\\,)".contains(b)).count();
             return Some((rest.get(..at)?, version.get(..len)?, version.get(len..)?));
         }
-        from = at + 1;
     }
+    None
 }
 
 /// Reads a target up to ` 404 `, to the quote that the request began with, or to the next space.
@@ -146,8 +144,8 @@ fn around<'a>(request: &Request<'a>, decoded: &mut Decoded<'a>) {
         && let Ok(number) = status.parse::<u16>()
     {
         decoded.event.push("sc-status", Value::Number(f64::from(number)), Origin::Message);
-        let size: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        if let Ok(size) = size.parse::<f64>() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        if let Some(Ok(size)) = rest.get(..digits).map(str::parse::<f64>) {
             decoded.event.push("sc-bytes", Value::Number(size), Origin::Message);
         }
     }
