@@ -86,15 +86,23 @@ impl Finder {
         for tiny in &self.tiny {
             tiny.find(bytes, |place| found(tiny.number, place));
         }
+        let mut compare = |known: &Known, at: usize| {
+            let text = &*self.texts[known.text as usize];
+            if let Some(start) = at.checked_sub(known.offset)
+                && bytes.get(start..start + text.len()) == Some(text)
+            {
+                found(known.text as usize, start..start + text.len());
+            }
+        };
         let mut look = |seen: u64, at: usize| {
             let bit = Windows::<4>::hash(seen, self.bits_shift);
             if self.bits[bit / 64] & 1 << (bit % 64) != 0 {
-                self.long.compare(seen, at, &self.texts, bytes, &mut found);
+                self.long.known(seen).for_each(|known| compare(known, at));
             }
             let is_short = |ahead: usize| self.slots[Windows::<3>::hash(seen >> (8 * ahead), SLOTS_SHIFT)];
             if is_short(0) | is_short(1) | is_short(2) | is_short(3) {
                 for ahead in (0..STEP).filter(|ahead| is_short(*ahead)) {
-                    self.short.compare(seen >> (8 * ahead), at + ahead, &self.texts, bytes, &mut found);
+                    self.short.known(seen >> (8 * ahead)).for_each(|known| compare(known, at + ahead));
                 }
             }
         };
@@ -209,30 +217,13 @@ impl<const WIDTH: usize> Windows<WIDTH> {
         (seen >> (8 * WIDTH)) as u16
     }
 
-    /// Compares the texts that have a window where this is seen.
-    #[inline(never)]
-    fn compare(
-        &self,
-        seen: u64,
-        at: usize,
-        texts: &[Box<[u8]>],
-        bytes: &[u8],
-        found: &mut impl FnMut(usize, Range<usize>),
-    ) {
+    /// Returns the windows that are seen first, if what follows them in their text is what follows here.
+    fn known(&self, seen: u64) -> impl Iterator<Item = &Known> {
         let (window, more) = (Self::of_seen(seen), Self::after_window(seen));
         let group = Self::hash(seen, self.shift);
         let group = self.starts[group] as usize..self.starts[group + 1] as usize;
-        for known in &self.known[group] {
-            if known.window != window || (known.more ^ more) & known.more_mask != 0 {
-                continue;
-            }
-            let text = &*texts[known.text as usize];
-            if let Some(start) = at.checked_sub(known.offset)
-                && bytes.get(start..start + text.len()) == Some(text)
-            {
-                found(known.text as usize, start..start + text.len());
-            }
-        }
+        let known = self.known[group].iter();
+        known.filter(move |known| known.window == window && (known.more ^ more) & known.more_mask == 0)
     }
 }
 

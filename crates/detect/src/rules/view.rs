@@ -36,7 +36,8 @@ pub(super) struct View<'e> {
     folded: String,
     /// Where a field's text lies in `folded`.
     spans: Vec<Range<usize>>,
-    is_piece: Vec<bool>,
+    /// The values that are not a piece of the first one; their texts lie in this order.
+    whole: Vec<usize>,
     /// A bit for each field that there is, by its lowest digits.
     present: u128,
 }
@@ -49,7 +50,7 @@ impl<'e> View<'e> {
             names: Vec::with_capacity(count),
             folded: String::with_capacity(count * 32),
             spans: Vec::with_capacity(count),
-            is_piece: Vec::with_capacity(count),
+            whole: Vec::with_capacity(count),
             present: 0,
         };
         let first = event.fields.first().and_then(|field| borrowed(&field.value));
@@ -59,14 +60,16 @@ impl<'e> View<'e> {
             view.present |= bit(name);
             let place = first.zip(borrowed(&field.value)).filter(|_| index > 0);
             let place = place.and_then(|(first, piece)| place_in(first, piece));
-            view.is_piece.push(place.is_some());
-            let span = place.unwrap_or_else(|| view.push_folded(&field.value));
+            let span = place.unwrap_or_else(|| {
+                view.whole.push(index);
+                view.push_folded(&field.value)
+            });
             view.spans.push(span);
         }
         // In ASCII, folding has moved nothing, and a piece lies folded where it was cut from.
         if !first.is_some_and(str::is_ascii) {
             for (index, field) in event.fields.iter().enumerate() {
-                if view.is_piece[index] {
+                if view.whole.binary_search(&index).is_err() {
                     view.spans[index] = view.push_folded(&field.value);
                 }
             }
@@ -146,13 +149,13 @@ impl<'e> View<'e> {
     /// Returns the indices of the values in which keywords are looked for: all but those that are a piece of the
     /// first text's own memory, because what occurs in them occurs there too.
     pub(super) fn whole_values(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.len()).filter(|index| !self.is_piece[*index])
+        self.whole.iter().copied()
     }
 
     /// Returns the value in which a place in `all` lies; `None` if it spans two, or lies in a piece.
     pub(super) fn value_around(&self, place: &Range<usize>) -> Option<usize> {
-        let mut values = self.spans.iter().zip(&self.is_piece);
-        values.position(|(span, is_piece)| span.start <= place.start && place.end <= span.end && !is_piece)
+        let before = self.whole.partition_point(|index| self.spans[*index].end < place.end);
+        self.whole.get(before).copied().filter(|index| self.spans[*index].start <= place.start)
     }
 }
 
