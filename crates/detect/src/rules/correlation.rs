@@ -14,7 +14,7 @@ use super::{
     Rule,
     compile::{Refusal, refuse},
     condition::Comparison,
-    pattern::{Pattern, names},
+    pattern::{MOST_MEMBERS, Pattern, names},
 };
 
 /// A correlation rule, ready to be counted.
@@ -77,8 +77,6 @@ pub(crate) enum Over {
 
 /// A group keeps what it counts, so a number beyond this would let few groups fill the memory.
 const MOST_COUNTED: u64 = 10_000;
-/// So many rules may be named by one correlation.
-pub(super) const MOST_MEMBERS: usize = 1_000;
 
 /// What a name or an id of a rule stands for.
 pub(super) type References = HashMap<Arc<str>, Over>;

@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 use rsigma_parser::ConditionExpr;
 
-use super::{
-    compile::{Refusal, refuse},
-    correlation::MOST_MEMBERS,
-};
+use super::compile::{Refusal, refuse};
+
+/// So many rules may be named by one correlation.
+pub(super) const MOST_MEMBERS: usize = 1_000;
 
 /// Members are told by their positions. Negations are moved down to them, so that it is plain what a pattern rests on.
 #[derive(Debug, Clone, PartialEq)]
