@@ -78,6 +78,8 @@ impl<'a> Reader<'_, 'a> {
                 return None;
             }
             self.at += 1;
+            // Names of what is not pushed any more need not be joined.
+            let outer = outer.filter(|_| self.room > 0);
             self.value(Some(joined(outer, name)), depth)?;
             mark = self.next_mark(b'}')?;
         }
@@ -89,7 +91,7 @@ impl<'a> Reader<'_, 'a> {
         self.at += 1;
         let mut mark = self.mark()?;
         while mark != b']' {
-            self.value(name.cloned(), depth)?;
+            self.value(name.filter(|_| self.room > 0).cloned(), depth)?;
             mark = self.next_mark(b']')?;
         }
         self.at += 1;

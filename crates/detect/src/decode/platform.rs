@@ -68,9 +68,6 @@ fn windows_channel(event: &Event<'_>) -> Option<(&'static str, &'static str)> {
 fn names_channel(name: &str) -> bool {
     const AROUND: [&str; 6] = ["Event", "System", "Provider", "#attributes", "@attributes", "winlog"];
     // Nearly all other names are told apart by this.
-    if !matches!(name.as_bytes().last(), Some(b'e' | b'l' | b'r')) {
-        return false;
-    }
     if !name.ends_with("Name") && !name.ends_with("Channel") && !name.ends_with("Provider") {
         return false;
     }
