@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use sentinelflow_domain::scan::{EngineChoice, ScanOptions, Unwatched};
+use sentinelflow_domain::scan::{Cutoff, EngineChoice, ScanOptions, Unwatched};
 use sentinelflow_forensic::{Limits, ScanError, ScanOutcome, scan};
 
 /// Whether a character controls a display instead of showing on it. Told apart from the engine's own list, by range.
@@ -36,14 +36,14 @@ const MOST_LISTED: usize = 5;
 pub fn assert_scan_keeps_its_promises(bytes: &[u8]) {
     let mut file = tempfile::NamedTempFile::new().expect("there is room for a temporary file");
     file.write_all(bytes).expect("there is room for a temporary file");
-    let scan_with = |threshold| {
+    let scan_with = |cutoff| {
         let engine = EngineChoice::Statistical;
-        let options = ScanOptions { engine, threshold, limit: MOST_LISTED, ..ScanOptions::default() };
+        let options = ScanOptions { engine, cutoff, limit: MOST_LISTED, ..ScanOptions::default() };
         let outcome = scan(file.path(), "upload", &options, &LIMITS, &Unwatched);
         assert_agrees_with_itself(&outcome);
         outcome
     };
-    let (found, asked) = (scan_with(None), scan_with(Some(0.5)));
+    let (found, asked) = (scan_with(Cutoff::default()), scan_with(Cutoff::Score(0.5)));
     match (found, asked) {
         (Ok(found), Ok(asked)) => {
             let bits = |outcome: &ScanOutcome| -> Vec<u64> {

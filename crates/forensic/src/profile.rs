@@ -56,6 +56,9 @@ pub(crate) fn profile(table: &Table, ignored: &[String]) -> (Vec<ColumnProfile>,
             kind: found.kind,
             used: !found.readings.is_empty(),
             reason: found.reason,
+            missing: column.missing as u64,
+            distinct: None,
+            typical: String::new(),
         });
         candidates.extend(found.readings.into_iter().map(|(reading, least_scale)| Candidate {
             column: index,

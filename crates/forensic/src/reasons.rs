@@ -50,6 +50,7 @@ pub(crate) fn explain(
             score: flagged.score,
             reasons: explainer.reasons(flagged.position, &record),
             record,
+            counterfactual: None,
         });
     }
     Ok(anomalies)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sentinelflow_domain::scan::{ScanOptions, ScanProgress, ScanReport};
+use sentinelflow_domain::scan::{Places, ScanOptions, ScanProgress, ScanReport, ScoreHistogram, Sightings};
 
 use crate::{
     Limits, ScanError,
@@ -43,7 +43,7 @@ pub fn scan(
     let features = Features::build(&mut table, &candidates, &mut columns, progress)?;
     let Engine { engine, reason } = Engine::choose(options.engine, table.rows)?;
     let findings = detectors::run(&features, engine, progress)?;
-    let calibration = calibrate(&fuse(&findings.parts), options.threshold);
+    let calibration = calibrate(&fuse(&findings.parts), options.cutoff);
     let flagged = flag(&calibration, &features.file_rows);
     let reported = &flagged[..flagged.len().min(options.limit)];
     let threats = explain(reported, &table, &features, &findings, progress)?;
@@ -52,14 +52,25 @@ pub fn scan(
         threats_detected: flagged.len() as u64,
         threshold_used: calibration.threshold,
         threshold_method: calibration.method,
+        expected_false_alarms: calibration.expected_false_alarms,
         engine,
         engine_reason: reason,
         columns,
         notes: table.notes,
         threats,
+        scores: histogram(&calibration.scores),
+        places: Places::default(),
+        baseline: None,
+        sightings: Sightings::default(),
     };
     progress.advance("done", 1.0);
     Ok(ScanOutcome { report, scores: in_file_order(&calibration.scores, &features.file_rows) })
+}
+
+fn histogram(scores: &[f64]) -> ScoreHistogram {
+    let mut histogram = ScoreHistogram::default();
+    scores.iter().for_each(|score| histogram.count(*score));
+    histogram
 }
 
 /// Returns the rows that reach the threshold, by falling score and then by row.

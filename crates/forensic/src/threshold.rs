@@ -1,5 +1,7 @@
 //! Turns fused scores into the probability that an ordinary row scores lower, and decides where anomalies begin.
 
+use sentinelflow_domain::scan::Cutoff;
+
 use crate::fusion::middle_ranks;
 
 /// Scores on a scale of 0 to 1, and the cut-off on it.
@@ -7,20 +9,20 @@ pub(crate) struct Calibration {
     pub(crate) scores: Vec<f64>,
     pub(crate) threshold: f64,
     pub(crate) method: String,
+    /// The share of a clean file that reaches the cut-off.
+    pub(crate) expected_false_alarms: f64,
 }
 
-/// The share of a clean file that the default cut-off flags at most.
-const FALSE_ALARMS: f64 = 5e-3;
 /// The tail begins above this share of the rows.
 const BODY: f64 = 0.9;
 /// Below this the fitted tail says nothing any more and a slower one takes over, so that no two scores meet at 1.
 const FITTED_DOWN_TO: f64 = 1e-4;
 
-pub(crate) fn calibrate(fused: &[f64], threshold: Option<f64>) -> Calibration {
+pub(crate) fn calibrate(fused: &[f64], cutoff: Cutoff) -> Calibration {
     let logs: Vec<f64> = fused.iter().map(|score| score.ln()).collect();
     let tail = Tail::fit(&logs);
     let body = logs.iter().filter(|log| **log <= tail.start).count() as f64;
-    let scores = logs
+    let scores: Vec<f64> = logs
         .iter()
         .zip(middle_ranks(&logs))
         .map(
@@ -29,22 +31,33 @@ pub(crate) fn calibrate(fused: &[f64], threshold: Option<f64>) -> Calibration {
             },
         )
         .collect();
-    match threshold {
-        Some(threshold) if !threshold.is_nan() => Calibration {
-            scores,
-            threshold: threshold.clamp(0.0, 1.0),
-            method: "chosen by the caller: rows that score at least this are flagged".to_owned(),
-        },
-        _ => Calibration {
-            scores,
-            threshold: 1.0 - FALSE_ALARMS,
-            method: format!(
-                "peaks over threshold: a tail fitted to the scores above their {:.0} % quantile, cut where a file \
-                 without anomalies would have about {:.1} % of its rows",
-                BODY * 100.0,
-                FALSE_ALARMS * 100.0
+    let (threshold, method) = cut(&scores, cutoff);
+    Calibration { scores, threshold, method, expected_false_alarms: 1.0 - threshold }
+}
+
+fn cut(scores: &[f64], cutoff: Cutoff) -> (f64, String) {
+    let tail = format!("a tail fitted to the scores above their {:.0} % quantile", BODY * 100.0);
+    match cutoff {
+        Cutoff::FalseAlarms(share) => (
+            1.0 - share,
+            format!(
+                "peaks over threshold: {tail}, cut where a file without anomalies would have about {} % of its rows",
+                share * 100.0
             ),
-        },
+        ),
+        Cutoff::Score(score) => (
+            score.clamp(0.0, 1.0),
+            "chosen by the caller: rows that score at least this are flagged".to_owned(),
+        ),
+        Cutoff::Top(rows) => {
+            let mut sorted = scores.to_vec();
+            sorted.sort_unstable_by(|a, b| b.total_cmp(a));
+            let last = sorted.get(rows.max(1) as usize - 1).or(sorted.last());
+            (
+                *last.expect("a table has rows"),
+                format!("the {rows} rows with the highest scores were asked for"),
+            )
+        }
     }
 }
 
@@ -115,7 +128,7 @@ mod tests {
     #[test]
     fn a_clean_file_has_few_alarms() {
         for seed in 0..5 {
-            let calibration = calibrate(&clean(20_000, seed), None);
+            let calibration = calibrate(&clean(20_000, seed), Cutoff::default());
             let flagged = calibration.scores.iter().filter(|score| **score >= calibration.threshold).count();
             assert!(flagged < 200, "{flagged} of 20000");
         }
@@ -125,7 +138,7 @@ mod tests {
     fn calibrating_keeps_the_order_and_makes_no_ties() {
         let mut fused = clean(5_000, 9);
         fused.extend((1..50).map(|step| 40.0 + f64::from(step) * 1e-3));
-        let scores = calibrate(&fused, None).scores;
+        let scores = calibrate(&fused, Cutoff::default()).scores;
         let mut pairs: Vec<(f64, f64)> = fused.into_iter().zip(scores).collect();
         pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         assert!(pairs.windows(2).all(|pair| pair[0].1 < pair[1].1));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sentinelflow_domain::scan::{
     ColumnKind::{self, Constant, Empty, Identifier, IpAddress, Nominal, Numeric, Text, Timestamp},
-    ScanOptions, ScanReport,
+    Cutoff, ScanOptions, ScanReport,
 };
 use sentinelflow_forensic::Limits;
 
@@ -163,7 +163,7 @@ fn three_thousand_columns_are_taken() {
 
 #[test]
 fn a_text_is_shown_up_to_a_length_that_people_read() {
-    let options = ScanOptions { threshold: Some(0.0), ..statistical() };
+    let options = ScanOptions { cutoff: Cutoff::Score(0.0), ..statistical() };
     for (length, shown) in [(1_024, "é".repeat(1_024)), (1_025, "é".repeat(1_024) + "…")] {
         let mut table = calm_table(60).replace("user", &"ü".repeat(length));
         writeln!(table, "104.2,9800,{}", "é".repeat(length)).unwrap();

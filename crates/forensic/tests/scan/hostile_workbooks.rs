@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use sentinelflow_domain::scan::{ScanOptions, ScanProgress};
+use sentinelflow_domain::scan::{Cutoff, ScanOptions, ScanProgress};
 use sentinelflow_forensic::{Limits, ScanError, scan};
 
 use crate::{
@@ -223,7 +223,7 @@ fn an_old_text_that_many_cells_share_does_not_grow_with_them() {
         "the sheets repeat their texts to 131070000 characters; at most 33554432 are taken",
     );
     for (index, text) in [(0, "c"), (1, "ab")] {
-        let options = ScanOptions { threshold: Some(0.0), ..statistical() };
+        let options = ScanOptions { cutoff: Cutoff::Score(0.0), ..statistical() };
         let report = scan_with(&with(index), &options, &Limits::default()).unwrap().report;
         assert_eq!(report.threats[0].record["column 2"], text);
     }

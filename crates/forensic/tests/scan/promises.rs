@@ -6,7 +6,7 @@ use std::{
 };
 
 use proptest::prelude::*;
-use sentinelflow_domain::scan::{EngineChoice, ScanEngine, ScanOptions, ScanProgress};
+use sentinelflow_domain::scan::{Cutoff, EngineChoice, ScanEngine, ScanOptions, ScanProgress};
 use sentinelflow_forensic::{Limits, ScanError, scan};
 
 use crate::{calm_table, scan_bytes, scan_with, statistical};
@@ -15,7 +15,7 @@ use crate::{calm_table, scan_bytes, scan_with, statistical};
 fn the_same_file_gives_the_same_bits() {
     let table = calm_table(400);
     for engine in [EngineChoice::Statistical, EngineChoice::Auto] {
-        let options = ScanOptions { engine, threshold: Some(0.9), ..ScanOptions::default() };
+        let options = ScanOptions { engine, cutoff: Cutoff::Score(0.9), ..ScanOptions::default() };
         let answer = || scan_with(table.as_bytes(), &options, &Limits::default()).unwrap();
         assert_eq!(answer(), answer());
     }
@@ -29,7 +29,7 @@ fn a_calm_file_is_hardly_flagged() {
 
 #[test]
 fn the_limit_bounds_the_answer_and_not_the_count() {
-    let options = ScanOptions { threshold: Some(0.5), limit: 7, ..statistical() };
+    let options = ScanOptions { cutoff: Cutoff::Score(0.5), limit: 7, ..statistical() };
     let outcome = scan_with(calm_table(200).as_bytes(), &options, &Limits::default()).unwrap();
     assert_eq!(outcome.report.threats.len(), 7);
     assert!(outcome.report.threats_detected > 50);
@@ -66,7 +66,7 @@ impl ScanProgress for Impatient {
 fn a_scan_stops_wherever_it_is() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), calm_table(300)).unwrap();
-    let options = ScanOptions { threshold: Some(0.9), ..ScanOptions::default() };
+    let options = ScanOptions { cutoff: Cutoff::Score(0.9), ..ScanOptions::default() };
     let scan_for = |looks| {
         scan(file.path(), "upload", &options, &Limits::default(), &Impatient(AtomicUsize::new(looks)))
     };
@@ -80,7 +80,7 @@ fn a_scan_stops_wherever_it_is() {
 
 #[test]
 fn no_share_is_more_than_the_whole() {
-    let options = ScanOptions { threshold: Some(0.0), ..statistical() };
+    let options = ScanOptions { cutoff: Cutoff::Score(0.0), ..statistical() };
     for rows in 10..40 {
         let mut table = "when\n".to_owned();
         for row in 0..rows {

@@ -7,7 +7,7 @@ use std::{
 
 use sentinelflow_domain::scan::{
     ColumnKind::{self, Nominal, Numeric, Timestamp},
-    ScanOptions,
+    Cutoff, ScanOptions,
 };
 use sentinelflow_forensic::{Limits, ScanError};
 use zip::{ZipWriter, write::SimpleFileOptions};
@@ -107,7 +107,7 @@ pub(crate) fn calm_workbook() -> Vec<u8> {
 
 #[test]
 fn dates_formulas_booleans_and_errors_are_read() {
-    let options = ScanOptions { threshold: Some(0.0), ..statistical() };
+    let options = ScanOptions { cutoff: Cutoff::Score(0.0), ..statistical() };
     let report = scan_with(&calm_workbook(), &options, &Limits::default()).unwrap().report;
     let kinds: Vec<ColumnKind> = report.columns.iter().map(|column| column.kind).collect();
     assert_eq!(kinds, [Timestamp, Numeric, Numeric, Nominal, Numeric]);
@@ -138,7 +138,7 @@ const XLS: &[u8] = include_bytes!("data/flows.xls");
 
 #[test]
 fn the_old_format_is_read_too() {
-    let options = ScanOptions { threshold: Some(0.0), ..statistical() };
+    let options = ScanOptions { cutoff: Cutoff::Score(0.0), ..statistical() };
     let report = scan_with(XLS, &options, &Limits::default()).unwrap().report;
     let kinds: Vec<ColumnKind> = report.columns.iter().map(|column| column.kind).collect();
     assert_eq!(kinds, [Timestamp, Numeric, Nominal]);

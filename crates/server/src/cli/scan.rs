@@ -10,7 +10,9 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use sentinelflow_domain::scan::{Anomaly, ColumnReason, EngineChoice, ScanOptions, ScanProgress, ScanReport};
+use sentinelflow_domain::scan::{
+    Anomaly, ColumnReason, Cutoff, EngineChoice, ScanOptions, ScanProgress, ScanReport,
+};
 use sentinelflow_forensic::{Limits, ScanOutcome, scan};
 use serde::Serialize;
 
@@ -25,8 +27,14 @@ pub struct ScanArgs {
     #[arg(long, value_enum, default_value = "auto")]
     engine: Engine,
     /// Flag rows with at least this score (0 to 1) instead of bounding false alarms
-    #[arg(long, value_parser = fraction)]
+    #[arg(long, value_parser = fraction, conflicts_with_all = ["top", "max_false_alarms"])]
     threshold: Option<f64>,
+    /// Flag so many rows, those with the highest scores
+    #[arg(long, value_name = "ROWS", conflicts_with = "max_false_alarms")]
+    top: Option<u64>,
+    /// Flag at most this share of a file without anomalies [default: 0.005]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    max_false_alarms: Option<f64>,
     /// How many flagged rows to show
     #[arg(long, default_value_t = 20)]
     limit: usize,
@@ -60,6 +68,11 @@ enum Format {
 fn fraction(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
     number.ok_or_else(|| "must be a number from 0 to 1".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| *number > 0.0 && *number <= 1.0);
+    number.ok_or_else(|| "must be a number above 0 and at most 1".to_owned())
 }
 
 /// Scans every file; one that can't be scanned is told and costs only itself.
@@ -101,7 +114,10 @@ fn options(args: &ScanArgs) -> ScanOptions {
             Engine::Autoencoder => EngineChoice::Autoencoder,
             Engine::Statistical => EngineChoice::Statistical,
         },
-        threshold: args.threshold,
+        cutoff: (args.threshold.map(Cutoff::Score))
+            .or(args.top.map(Cutoff::Top))
+            .or(args.max_false_alarms.map(Cutoff::FalseAlarms))
+            .unwrap_or_default(),
         limit: args.limit,
         sheet: args.sheet.clone(),
         ignore: args.ignore.clone(),

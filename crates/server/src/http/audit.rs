@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
 };
 use sentinelflow_domain::{
-    scan::{Anomaly, ColumnProfile, EngineChoice, ScanOptions},
+    scan::{Anomaly, ColumnProfile, Cutoff, EngineChoice, ScanOptions},
     store::{ScanRecord, ScanSummary},
 };
 use serde::Serialize;
@@ -57,6 +57,12 @@ struct ScanQuery {
     /// Flag rows with at least this score instead of bounding false alarms.
     #[param(minimum = 0, maximum = 1)]
     threshold: Option<f64>,
+    /// Flag so many rows, those with the highest scores.
+    #[param(minimum = 1, maximum = 100_000)]
+    top: Option<u32>,
+    /// Flag at most this share of a file without anomalies.
+    #[param(exclusive_minimum = 0, maximum = 1, default = 0.005)]
+    max_false_alarms: Option<f64>,
     /// How many flagged rows the answer may hold; all of them are counted.
     #[param(minimum = 0, maximum = 100_000, default = 1000)]
     limit: Option<u32>,
@@ -156,7 +162,7 @@ fn scan_options(mut query: Query) -> Result<ScanOptions, ApiError> {
     let default = ScanOptions::default();
     let options = ScanOptions {
         engine: query.take("engine", engine).unwrap_or(default.engine),
-        threshold: query.take("threshold", threshold),
+        cutoff: cutoff(&mut query),
         limit: query.take("limit", within(0, 100_000)).unwrap_or(default.limit),
         sheet: query.take("sheet", |text| Ok(text.to_owned())),
         ignore: query.take_all("ignore"),
@@ -171,6 +177,26 @@ fn engine(text: &str) -> Result<EngineChoice, String> {
         "statistical" => Ok(EngineChoice::Statistical),
         _ => Err("must be auto, autoencoder or statistical".to_owned()),
     }
+}
+
+/// The three ways to say what is flagged exclude each other.
+fn cutoff(query: &mut Query) -> Cutoff {
+    let asked = [
+        query.take("threshold", threshold).map(Cutoff::Score),
+        query.take("top", within(1, 100_000)).map(|rows| Cutoff::Top(rows as u64)),
+        query.take("max_false_alarms", share).map(Cutoff::FalseAlarms),
+    ];
+    let mut asked = asked.into_iter().flatten();
+    let cutoff = asked.next();
+    if asked.next().is_some() {
+        query.fault("threshold", "is one of threshold, top and max_false_alarms, of which one may be given");
+    }
+    cutoff.unwrap_or_default()
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| *number > 0.0 && *number <= 1.0);
+    number.ok_or_else(|| "must be a number above 0 and at most 1".to_owned())
 }
 
 fn threshold(text: &str) -> Result<f64, String> {

@@ -1,7 +1,7 @@
 //! Promises about the archive of scans.
 
 use sentinelflow_domain::{
-    scan::{Anomaly, ScanEngine, ScanReport},
+    scan::{Anomaly, Places, ScanEngine, ScanReport, ScoreHistogram, Sightings},
     store::{NewScan, ScanSummary},
     tenant::TenantId,
 };
@@ -18,7 +18,18 @@ fn scan(tenant: TenantId, filename: &str) -> NewScan {
         engine_reason: "few rows".into(),
         columns: Vec::new(),
         notes: vec!["padded rows\0".into()],
-        threats: vec![Anomaly { row: 1, score: 0.999, reasons: Vec::new(), record: serde_json::Map::new() }],
+        threats: vec![Anomaly {
+            row: 1,
+            score: 0.999,
+            reasons: Vec::new(),
+            record: serde_json::Map::new(),
+            counterfactual: None,
+        }],
+        expected_false_alarms: 5e-3,
+        scores: ScoreHistogram::default(),
+        places: Places { rows_per_slice: 40, flagged: vec![0, 12] },
+        baseline: Some("March".into()),
+        sightings: Sightings::default(),
     };
     NewScan { tenant, filename: filename.into(), finished_at: at(5), duration_ms: 412, report }
 }
