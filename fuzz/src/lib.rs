@@ -3,7 +3,8 @@
 use std::io::Write as _;
 
 use sentinelflow_domain::scan::{Cutoff, EngineChoice, ScanOptions, Unwatched};
-use sentinelflow_forensic::{Limits, ScanError, ScanOutcome, scan};
+use sentinelflow_domain::scan::ScanReport;
+use sentinelflow_forensic::{Limits, ScanError, Scores, scan};
 
 /// Whether a character controls a display instead of showing on it. Told apart from the engine's own list, by range.
 pub fn is_obeyed(c: char) -> bool {
@@ -15,6 +16,13 @@ pub fn is_obeyed(c: char) -> bool {
 /// Asserts that a text can be shown on a terminal or a page as it is.
 pub fn assert_harmless(what: &str, text: &str) {
     assert!(!text.chars().any(is_obeyed), "{what} holds characters that a display obeys: {text:?}");
+}
+
+/// A report, and a score for every row.
+#[derive(Debug)]
+struct ScanOutcome {
+    report: ScanReport,
+    scores: Vec<f64>,
 }
 
 /// Small enough that whatever is taken is scanned in milliseconds.
@@ -39,7 +47,9 @@ pub fn assert_scan_keeps_its_promises(bytes: &[u8]) {
     let scan_with = |cutoff| {
         let engine = EngineChoice::Statistical;
         let options = ScanOptions { engine, cutoff, limit: MOST_LISTED, ..ScanOptions::default() };
-        let outcome = scan(file.path(), "upload", &options, &LIMITS, &Unwatched);
+        let mut scores = Scores::default();
+        let report = scan(file.path(), "upload", &options, None, &LIMITS, &Unwatched, &mut scores);
+        let outcome = report.map(|report| ScanOutcome { report, scores: scores.0 });
         assert_agrees_with_itself(&outcome);
         outcome
     };

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs, hint::black_box};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use sentinelflow_domain::scan::{EngineChoice, ScanOptions, ScanProgress, Unwatched};
-use sentinelflow_forensic::{Limits, ScanError, scan};
+use sentinelflow_forensic::{Limits, NoWitness, ScanError, scan};
 
 /// Gives up as soon as a phase begins, so that only what comes before it is measured.
 struct Until(&'static str, std::sync::atomic::AtomicBool);
@@ -59,7 +59,15 @@ fn scans(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let until = Until(until, false.into());
                 let watched: &dyn ScanProgress = if until.0.is_empty() { &Unwatched } else { &until };
-                match scan(file.path(), "table.csv", &options, &Limits::default(), watched) {
+                match scan(
+                    file.path(),
+                    "table.csv",
+                    &options,
+                    None,
+                    &Limits::default(),
+                    watched,
+                    &mut NoWitness,
+                ) {
                     Ok(outcome) => drop(black_box(outcome)),
                     Err(error) => assert!(matches!(error, ScanError::Cancelled), "{error}"),
                 }

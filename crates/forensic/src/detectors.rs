@@ -1,14 +1,17 @@
-//! The detectors, each of which gives every row a number, and what they know about ordinary rows.
+//! The detectors, each of which gives every row a number: trained on a sample, asked about any row.
 
+use rayon::prelude::*;
 use sentinelflow_domain::scan::{EngineChoice, ScanEngine, ScanProgress};
+use serde::{Deserialize, Serialize};
 
-use crate::{ScanError, features::Features, random::Random};
+use crate::{ScanError, features::Features, random::draw, schema::Schema};
+use autoencoder::Copier;
+use histogram::Histogram;
 use mahalanobis::Spread;
+use neighbours::References;
 
-#[cfg(feature = "autoencoder")]
 mod autoencoder;
 mod histogram;
-mod isolation;
 pub(crate) mod mahalanobis;
 pub(crate) mod neighbours;
 
@@ -18,21 +21,37 @@ pub(crate) struct Engine {
     pub(crate) reason: String,
 }
 
-/// What the detectors found.
-pub(crate) struct Findings {
-    /// One list of numbers per detector; higher is stranger, the measures differ.
+/// What was learned of ordinary rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Detectors {
+    isolation: References,
+    neighbours: References,
+    pub(crate) spread: Spread,
+    histogram: Histogram,
+    autoencoder: Option<Copier>,
+}
+
+/// What the detectors say of the rows they were trained on.
+pub(crate) struct Trained {
+    pub(crate) detectors: Detectors,
+    /// One list of numbers per detector; higher is stranger, the measures differ. No row is compared with itself.
     pub(crate) parts: Vec<Vec<f64>>,
     /// Rows of the matrix that are probably ordinary, rising.
     pub(crate) trusted: Vec<usize>,
-    pub(crate) spread: Spread,
 }
 
 /// Below this an autoencoder learns its rows by heart.
 const FEWEST_FOR_AUTOENCODER: usize = 64;
 /// The share of rows that are taken as probably ordinary.
 const TRUSTED_SHARE: f64 = 0.7;
-const NEIGHBOUR_ROUNDS: usize = 8;
+const ISOLATION_ROUNDS: u64 = 100;
+const ISOLATION_DRAWN: usize = 16;
+const NEIGHBOUR_ROUNDS: u64 = 8;
 const NEIGHBOURS_DRAWN: usize = 256;
+/// So many rows stand for all when many small draws are made: a draw of a draw is a draw.
+const DRAWN_FROM: usize = 16_384;
+/// Rows that are scored together.
+pub(crate) const BLOCK_ROWS: usize = 1_024;
 
 impl Engine {
     pub(crate) fn choose(asked: EngineChoice, rows: usize) -> Result<Self, ScanError> {
@@ -56,25 +75,74 @@ impl Engine {
     }
 }
 
-pub(crate) fn run(
-    features: &Features,
-    engine: ScanEngine,
-    progress: &dyn ScanProgress,
-) -> Result<Findings, ScanError> {
-    let matrix = &features.matrix;
-    let isolation = isolation::scores(matrix, progress)?;
-    let trusted = least(&isolation, TRUSTED_SHARE);
-    let rounds = draws(&trusted);
-    let neighbours = neighbours::mean_nearest(matrix, &rounds, "neighbours", progress)?;
-    let (mahalanobis, spread) = mahalanobis::scores(matrix, progress)?;
-    let histogram = histogram::scores(features);
-    let copying = match engine {
-        #[cfg(feature = "autoencoder")]
-        ScanEngine::Autoencoder => Some(autoencoder::scores(matrix, &trusted, progress)?),
-        _ => None,
-    };
-    let parts = [isolation, neighbours, mahalanobis, histogram].into_iter().chain(copying).collect();
-    Ok(Findings { parts, trusted, spread })
+impl Detectors {
+    pub(crate) fn train(
+        schema: &Schema,
+        features: &Features,
+        engine: ScanEngine,
+        progress: &dyn ScanProgress,
+    ) -> Result<Trained, ScanError> {
+        let matrix = &features.matrix;
+        let (distances, copies) = rayon::join(
+            || -> Result<_, ScanError> {
+                let (spread, distances) = Spread::learn(features, progress)?;
+                let histogram = Histogram::learn(schema, matrix);
+                let rarities = matrix.iter_rows().map(|row| histogram.score(row)).collect();
+                Ok((spread, distances, histogram, rarities))
+            },
+            || -> Result<_, ScanError> {
+                let every: Vec<usize> = (0..matrix.rows).collect();
+                let drawn = draws(&features.keys, &every, ISOLATION_ROUNDS, ISOLATION_DRAWN);
+                let (isolation, alone) = References::learn(matrix, &drawn, "isolation", progress)?;
+                let trusted = least(&alone, TRUSTED_SHARE);
+                let drawn = draws(&features.keys, &trusted, NEIGHBOUR_ROUNDS, NEIGHBOURS_DRAWN);
+                let (neighbours, far) = References::learn(matrix, &drawn, "neighbours", progress)?;
+                let copier = match engine {
+                    ScanEngine::Autoencoder => Some(Copier::learn(features, &trusted, progress)?),
+                    ScanEngine::Statistical => None,
+                };
+                Ok((isolation, alone, neighbours, far, copier, trusted))
+            },
+        );
+        let (spread, distances, histogram, rarities) = distances?;
+        let (isolation, alone, neighbours, far, autoencoder, trusted) = copies?;
+        let mut parts = vec![alone, far, distances, rarities];
+        if let Some(copier) = &autoencoder {
+            parts.push(copier.errors_of_all(matrix, progress)?);
+        }
+        let detectors = Self { isolation, neighbours, spread, histogram, autoencoder };
+        Ok(Trained { detectors, parts, trusted })
+    }
+
+    /// Returns a list of numbers per detector for rows that were not learned from.
+    pub(crate) fn parts(&self, rows: &[f32], width: usize) -> Vec<Vec<f64>> {
+        let mut parts = vec![
+            self.isolation.distances(rows, width),
+            self.neighbours.distances(rows, width),
+            self.spread.distances(rows, width),
+            rows.chunks_exact(width).map(|row| self.histogram.score(row)).collect(),
+        ];
+        parts.extend(self.autoencoder.as_ref().map(|copier| copier.errors(rows, width)));
+        parts
+    }
+
+    /// Returns how many detectors there are.
+    pub(crate) fn len(&self) -> usize {
+        4 + usize::from(self.autoencoder.is_some())
+    }
+
+    pub(crate) fn engine(&self) -> ScanEngine {
+        if self.autoencoder.is_some() { ScanEngine::Autoencoder } else { ScanEngine::Statistical }
+    }
+
+    /// Whether the parts fit together and to rows of so many numbers, for what was read from outside.
+    pub(crate) fn is_sound(&self, width: usize) -> bool {
+        self.isolation.is_sound(width)
+            && self.neighbours.is_sound(width)
+            && self.spread.is_sound(width)
+            && self.histogram.is_sound(width)
+            && self.autoencoder.as_ref().is_none_or(|copier| copier.is_sound(width))
+    }
 }
 
 /// Returns the rows with the lowest numbers, rising; equal numbers by position.
@@ -88,15 +156,33 @@ fn least(numbers: &[f64], share: f64) -> Vec<usize> {
     rows
 }
 
-fn draws(trusted: &[usize]) -> Vec<Vec<usize>> {
-    let mut random = Random::new(0x7E1_6B0A);
-    let drawn = NEIGHBOURS_DRAWN.min(trusted.len() / 2);
-    (0..NEIGHBOUR_ROUNDS)
-        .map(|_| random.distinct(drawn, trusted.len()).into_iter().map(|index| trusted[index]).collect())
-        .collect()
+fn draws(keys: &[u64], among: &[usize], rounds: u64, drawn: usize) -> Vec<Vec<usize>> {
+    let drawn = drawn.min(among.len() / 2);
+    let candidates = draw(keys, among, DRAWN_FROM, 0x7E16_B0A5);
+    (1..=rounds).map(|round| draw(keys, &candidates, drawn, round)).collect()
 }
 
-fn still_wanted(
+/// Scores block after block, on as many cores as there are; the answer does not depend on how many.
+fn by_blocks<Of: Sync>(
+    rows: &[Of],
+    phase: &'static str,
+    progress: &dyn ScanProgress,
+    score: impl Fn(usize, &[Of]) -> Vec<f64> + Sync,
+) -> Result<Vec<f64>, ScanError> {
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let blocks: Result<Vec<Vec<f64>>, ScanError> = rows
+        .par_chunks(BLOCK_ROWS)
+        .enumerate()
+        .map(|(block, chunk)| {
+            let done = done.fetch_add(chunk.len(), std::sync::atomic::Ordering::Relaxed);
+            still_wanted(progress, phase, done, rows.len())?;
+            Ok(score(block * BLOCK_ROWS, chunk))
+        })
+        .collect();
+    Ok(blocks?.concat())
+}
+
+pub(crate) fn still_wanted(
     progress: &dyn ScanProgress,
     phase: &'static str,
     done: usize,

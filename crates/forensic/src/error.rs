@@ -22,6 +22,10 @@ pub enum ScanError {
     EngineUnavailable { reason: String },
     #[error("the scan was cancelled")]
     Cancelled,
+    #[error("the baseline cannot judge this file: {reason}")]
+    BaselineMismatch { reason: String },
+    #[error("what the scan saw cannot be written")]
+    Unwritten(#[source] io::Error),
     #[error("the file cannot be read")]
     Unreadable(#[from] io::Error),
 }

@@ -1,100 +1,118 @@
-//! Puts what was read off the columns on a common scale, in an order that depends on the rows' content alone.
+//! The sample as a matrix: scales learned, rows in an order that depends on their content alone.
+
+use sentinelflow_domain::scan::ScanProgress;
 
 use crate::{
     ScanError,
+    encoder::{Encoder, Held},
     matrix::Matrix,
-    profile::Candidate,
+    profile::Plan,
     random::mix,
-    table::{Table, Values},
+    schema::{Feature, Schema, SchemaColumn},
+    table::{Column, MISSING, Sample, Values, sample_word_bytes},
 };
-use sentinelflow_domain::scan::{ColumnProfile, ScanProgress};
 
-/// Robust distances are clipped here, so that no single cell outweighs all others.
-pub(crate) const CLIP: f32 = 10.0;
-
-/// One number of every row.
-#[derive(Debug, Clone)]
-pub(crate) struct Feature {
-    /// The file column it was read off.
-    pub(crate) column: usize,
-    /// Whether it is the column's own value, in the file's units.
-    pub(crate) is_value: bool,
-    center: f64,
-    scale: f64,
-    least: f32,
-    most: f32,
-}
-
-impl Feature {
-    /// Returns a scaled number in the units it was read in.
-    pub(crate) fn in_file_units(&self, scaled: f32) -> f64 {
-        f64::from(scaled) * self.scale + self.center
-    }
-
-    /// Returns the range of the scaled numbers.
-    pub(crate) fn range(&self) -> (f32, f32) {
-        (self.least, self.most)
-    }
-}
-
-/// The table as the detectors see it.
+/// The sample as the detectors see it.
 ///
-/// The rows stand in the order of a hash of their content, so samples, sums and training batches do not depend
-/// on the order in the file: a shuffled file gets the same scores.
+/// The rows stand in the order of a hash of their content, and whatever is drawn is drawn by that hash. So nothing
+/// depends on the order in the file, and a change of one row moves little else.
 pub(crate) struct Features {
     /// (x − median) / spread, not clipped.
     pub(crate) matrix: Matrix,
-    pub(crate) each: Vec<Feature>,
-    /// For each row of the matrix its row in the file.
-    pub(crate) file_rows: Vec<u32>,
+    /// For each row of the matrix its place in the sample.
+    pub(crate) places: Vec<u32>,
+    /// For each row of the matrix a hash of its content, different for each of several equal rows.
+    pub(crate) keys: Vec<u64>,
 }
 
-impl Features {
-    /// Scales the candidates that vary; the columns' numbers leave the table to save memory.
-    pub(crate) fn build(
-        table: &mut Table,
-        candidates: &[Candidate],
-        profiles: &mut [ColumnProfile],
-        progress: &dyn ScanProgress,
-    ) -> Result<Self, ScanError> {
-        let mut kept: Vec<(&Candidate, Feature)> = Vec::new();
-        let mut scratch = Vec::with_capacity(table.rows);
-        for (done, candidate) in candidates.iter().enumerate() {
-            if progress.is_cancelled() {
-                return Err(ScanError::Cancelled);
+/// Learns the scales of what the plans read off the sample.
+pub(crate) fn build(
+    sample: &Sample,
+    names: &[String],
+    plans: Vec<Plan>,
+    progress: &dyn ScanProgress,
+) -> Result<(Schema, Features), ScanError> {
+    let mut features = Vec::new();
+    let mut columns = Vec::new();
+    let mut scratch = Vec::with_capacity(sample.rows.len());
+    let mut matrix_columns = Vec::new();
+    for (index, mut plan) in plans.into_iter().enumerate() {
+        super::detectors::still_wanted(progress, "profiling", index, names.len())?;
+        if let Some(encoder) = &plan.encoder {
+            let numbers = Numbers::read(encoder, &sample.columns[index]);
+            let before = features.len();
+            for number in 0..encoder.width() {
+                let least_scale = encoder.least_scale(number);
+                if let Some(feature) = scale(&numbers, index, number, least_scale, &mut scratch) {
+                    matrix_columns.push(
+                        (0..sample.rows.len())
+                            .map(|row| feature.scaled(numbers.of(row, number)))
+                            .collect::<Vec<f32>>(),
+                    );
+                    features.push(feature);
+                }
             }
-            progress.advance("profiling", done as f64 / candidates.len() as f64);
-            if let Some(feature) = scale(table, candidate, &mut scratch) {
-                kept.push((candidate, feature));
-            }
-        }
-        drop(scratch);
-        for (index, profile) in profiles.iter_mut().enumerate() {
-            if profile.used && !kept.iter().any(|(candidate, _)| candidate.column == index) {
-                profile.used = false;
-                "nothing that is looked at in it varies".clone_into(&mut profile.reason);
-            }
-        }
-        if kept.is_empty() {
-            let reason = "no column that can be compared varies from row to row";
-            return Err(ScanError::NothingToLearn { reason: reason.to_owned() });
-        }
-        let matrix = fill(table, &kept);
-        for column in &mut table.columns {
-            if let Values::Numbers(values) = &mut column.values {
-                *values = Vec::new();
+            if features.len() == before {
+                plan.encoder = None;
+                "nothing that is looked at in it varies".clone_into(&mut plan.reason);
             }
         }
-        let (matrix, file_rows) = in_content_order(&matrix);
-        let each = kept.into_iter().map(|(_, feature)| feature).collect();
-        Ok(Self { matrix, each, file_rows })
+        columns.push(SchemaColumn { name: names[index].clone(), form: sample.forms[index], plan });
+    }
+    if features.is_empty() {
+        let reason = "no column that can be compared varies from row to row";
+        return Err(ScanError::NothingToLearn { reason: reason.to_owned() });
+    }
+    let schema = Schema { columns, features, word_bytes: sample_word_bytes(names.len()) };
+    Ok((schema, in_content_order(&matrix_columns, sample.rows.len())))
+}
+
+/// The numbers that an encoder reads off a column, each different word once.
+struct Numbers<'a> {
+    encoder: &'a Encoder,
+    column: &'a Column,
+    by_word: Vec<f64>,
+    missing: Vec<f64>,
+}
+
+impl<'a> Numbers<'a> {
+    fn read(encoder: &'a Encoder, column: &'a Column) -> Self {
+        let (mut by_word, mut missing) = (Vec::new(), Vec::new());
+        if let Values::Words(words) = &column.values {
+            for word in words.dictionary() {
+                encoder.encode(&Held::Word(Some(word.into())), &mut by_word);
+            }
+            encoder.encode(&Held::Word(None), &mut missing);
+        }
+        Self { encoder, column, by_word, missing }
+    }
+
+    fn of(&self, row: usize, number: usize) -> f64 {
+        let held = match &self.column.values {
+            Values::Words(words) => {
+                return match words.codes()[row] {
+                    MISSING => self.missing[number],
+                    code => self.by_word[code as usize * self.encoder.width() + number],
+                };
+            }
+            Values::Numbers(values) if number == 0 => return values[row],
+            Values::Numbers(values) => Held::Number(values[row]),
+            Values::Times(values) => Held::Time(values[row]),
+        };
+        self.encoder.one(&held, number)
     }
 }
 
-fn scale(table: &Table, candidate: &Candidate, scratch: &mut Vec<f64>) -> Option<Feature> {
-    let column = &table.columns[candidate.column];
+fn scale(
+    numbers: &Numbers<'_>,
+    column: usize,
+    number: usize,
+    least_scale: f64,
+    scratch: &mut Vec<f64>,
+) -> Option<Feature> {
     scratch.clear();
-    scratch.extend((0..table.rows).map(|row| candidate.reading.of(column, row)).filter(|x| !x.is_nan()));
+    let rows = 0..numbers.column.len();
+    scratch.extend(rows.map(|row| numbers.of(row, number)).filter(|x| !x.is_nan()));
     let least = scratch.iter().copied().fold(f64::INFINITY, f64::min);
     let most = scratch.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if least >= most {
@@ -110,12 +128,12 @@ fn scale(table: &Table, candidate: &Candidate, scratch: &mut Vec<f64>) -> Option
         let mean = sum / count;
         spread = (squares / count - mean * mean).max(0.0).sqrt() * (most - least);
     }
-    let spread = spread.max(candidate.least_scale);
-    let usable = spread.is_finite() && spread > 0.0;
+    let spread = spread.max(least_scale);
+    let is_usable = spread.is_finite() && spread > 0.0;
     let scaled = |x: f64| ((x - median) / spread) as f32;
-    (usable && scaled(least) < scaled(most)).then(|| Feature {
-        column: candidate.column,
-        is_value: matches!(candidate.reading, crate::profile::Reading::Value),
+    (is_usable && scaled(least) < scaled(most)).then(|| Feature {
+        column,
+        number,
         center: median,
         scale: spread,
         least: scaled(least),
@@ -140,37 +158,31 @@ fn quartiles(values: &mut [f64]) -> [f64; 3] {
     })
 }
 
-fn fill(table: &Table, kept: &[(&Candidate, Feature)]) -> Matrix {
-    let width = kept.len();
-    let mut values = vec![0.0_f32; table.rows * width];
-    for (row, cells) in values.chunks_exact_mut(width).enumerate() {
-        for (cell, (candidate, feature)) in cells.iter_mut().zip(kept) {
-            let value = candidate.reading.of(&table.columns[candidate.column], row);
-            let scaled = ((value - feature.center) / feature.scale) as f32;
-            // A missing value sits at the median.
-            *cell = if scaled.is_nan() { 0.0 } else { scaled.clamp(f32::MIN, f32::MAX) };
+/// Lays the columns out row after row, in the order of their content.
+fn in_content_order(columns: &[Vec<f32>], rows: usize) -> Features {
+    let mut contents = vec![0; rows];
+    for column in columns {
+        for (content, x) in contents.iter_mut().zip(column) {
+            // Adding zero makes one zero of the two.
+            *content = mix(*content ^ u64::from((x + 0.0).to_bits()));
         }
     }
-    Matrix { rows: table.rows, width, values }
-}
-
-fn in_content_order(matrix: &Matrix) -> (Matrix, Vec<u32>) {
-    let mut order: Vec<(u64, u32)> = matrix
-        .iter_rows()
-        .zip(0..)
-        .map(|(cells, row)| {
-            // Adding zero makes one zero of the two.
-            let content = cells.iter().fold(0, |hash, cell| mix(hash ^ u64::from((cell + 0.0).to_bits())));
-            (content, row)
-        })
-        .collect();
+    let mut order: Vec<(u64, u32)> = contents.into_iter().zip(0..).collect();
     order.sort_unstable();
-    let mut values = Vec::with_capacity(matrix.values.len());
-    for (_, row) in &order {
-        values.extend_from_slice(matrix.row(*row as usize));
+    let width = columns.len();
+    let mut values = vec![0.0; rows * width];
+    for (number, column) in columns.iter().enumerate() {
+        for (cells, (_, row)) in values.chunks_exact_mut(width).zip(&order) {
+            cells[number] = column[*row as usize];
+        }
     }
-    let file_rows = order.into_iter().map(|(_, row)| row).collect();
-    (Matrix { values, ..*matrix }, file_rows)
+    let equal_rows = order.chunk_by(|a, b| a.0 == b.0);
+    let keys = equal_rows.flat_map(|equal| (0..).zip(equal).map(|(copy, (content, _))| mix(content ^ copy)));
+    Features {
+        matrix: Matrix { rows, width, values },
+        keys: keys.collect(),
+        places: order.iter().map(|(_, row)| *row).collect(),
+    }
 }
 
 #[cfg(test)]

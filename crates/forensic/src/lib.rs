@@ -7,20 +7,37 @@
 )]
 #![expect(clippy::inline_always, reason = "vector code is only compiled as such inside of the dispatcher")]
 
+pub use baseline::{Baseline, BaselineError, learn};
 pub use error::ScanError;
 pub use limits::Limits;
-pub use scan::{ScanOutcome, scan};
+pub use scan::scan;
+pub use witness::{NoWitness, Scores, SeenRows, Witness};
 
-mod detectors;
-mod features;
-mod fusion;
-mod profile;
-mod reasons;
 mod scan;
+
 mod table;
+
+mod encoder;
+mod features;
+mod profile;
+mod rarity;
+mod schema;
+
+mod combinations;
+mod detectors;
+mod ecdf;
+mod model;
 mod threshold;
 
+mod counterfactual;
+mod exemplars;
+mod flags;
+mod reasons;
+mod typical;
+
+mod baseline;
 mod error;
 mod limits;
 mod matrix;
 mod random;
+mod witness;

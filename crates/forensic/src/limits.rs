@@ -1,18 +1,15 @@
 //! How much of a file is taken. Every reader is bounded by these numbers, whatever the file claims.
 
-/// Bounds on what a scan reads and keeps.
-///
-/// The most memory a scan can take is about 14 bytes a cell plus the distinct texts, so the default
-/// `cells` asks for 1.4 GB at worst.
+/// Bounds on what a scan reads. What it keeps in memory is bounded whatever these say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the file, and of what a packed file expands to: 16 GiB.
+    /// Bytes of the file, and of what a packed file expands to: 64 GiB.
     pub bytes: u64,
-    /// Data rows: 50 million.
+    /// Data rows: 2 thousand million.
     pub rows: u64,
     /// Columns: 20,000, a little above what a spreadsheet can have.
     pub columns: usize,
-    /// Rows times columns: 100 million.
+    /// Rows times columns: 50 thousand million.
     pub cells: u64,
     /// Bytes of one record of a text file: 16 MiB.
     pub record_bytes: usize,
@@ -25,10 +22,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            bytes: 16 << 30,
-            rows: 50_000_000,
+            bytes: 64 << 30,
+            rows: 2_000_000_000,
             columns: 20_000,
-            cells: 100_000_000,
+            cells: 50_000_000_000,
             record_bytes: 16 << 20,
             unpacked_bytes: 2 << 30,
             packing_ratio: 200,

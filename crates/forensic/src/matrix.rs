@@ -1,6 +1,8 @@
 //! A dense table of numbers, row after row.
 
-#[derive(Debug, Clone, PartialEq)]
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Matrix {
     pub(crate) rows: usize,
     pub(crate) width: usize,

@@ -1,178 +1,166 @@
-//! Decides what each column is taken for, and which numbers are read off its cells.
+//! Decides what each column is taken for, why, and how numbers are read off its cells.
 
-use std::{collections::HashMap, hash::Hash, net::IpAddr};
+use std::net::IpAddr;
 
-use sentinelflow_domain::scan::{ColumnKind, ColumnProfile};
+use sentinelflow_domain::scan::ColumnKind;
+use serde::{Deserialize, Serialize};
 
-use crate::table::{Column, MISSING, Table, Values, Words};
+use crate::{
+    encoder::{Encoder, address, is_inside, mask, network},
+    rarity::Rarity,
+    table::{Column, MISSING, Sample, Values, Words, decode},
+    typical::{interval_of_numbers, interval_of_times, usual_words},
+};
 
-/// How a number is read off a cell.
-pub(crate) enum Reading {
-    /// The number itself, the median where it is missing.
-    Value,
-    IsMissing,
-    /// A number for each word, the last one for a missing cell.
-    ByWord(Vec<f64>),
-    Clock(Hand),
-}
-
-/// A time as points on two circles, so that midnight lies beside 23:59 and Sunday beside Monday.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Hand {
-    HourSine,
-    HourCosine,
-    WeekdaySine,
-    WeekdayCosine,
-}
-
-/// A number read off a column, not yet on a common scale.
-pub(crate) struct Candidate {
-    pub(crate) column: usize,
-    pub(crate) reading: Reading,
-    /// What counts as one unit at least, in the reading's own measure.
-    pub(crate) least_scale: f64,
+/// What a column was taken for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    pub(crate) kind: ColumnKind,
+    pub(crate) reason: String,
+    /// `None` where the column is not looked at.
+    pub(crate) encoder: Option<Encoder>,
+    /// Different values in the sample, where they were counted.
+    pub(crate) distinct: Option<u64>,
+    pub(crate) typical: String,
 }
 
 /// A column with fewer values than this is too short to tell an identifier from a name.
 const FEWEST_FOR_IDENTIFIER: usize = 20;
-/// Frequencies are in nats: without this, the noise between equally common words would count as much as rarity.
-const ONE_NAT: f64 = 1.0;
 
-pub(crate) fn profile(table: &Table, ignored: &[String]) -> (Vec<ColumnProfile>, Vec<Candidate>) {
-    let mut profiles = Vec::new();
-    let mut candidates = Vec::new();
-    for (index, column) in table.columns.iter().enumerate() {
-        let mut found = match &column.values {
-            Values::Numbers(values) => numbers(values, column),
-            Values::Times(values) => times(values, column),
-            Values::Words(words) => worded(words, table.rows),
-        };
-        if ignored.contains(&column.name) {
-            found.readings.clear();
-            "left out on request".clone_into(&mut found.reason);
+/// Returns a plan for each column; those to be ignored are not looked at.
+pub(crate) fn plans(sample: &Sample, names: &[String], ignored: &[String]) -> Vec<Plan> {
+    let plan = |(column, name): (&Column, &String)| {
+        let mut plan = Plan { typical: typical(column), ..plan(column, sample) };
+        if ignored.contains(name) {
+            plan.encoder = None;
+            "left out on request".clone_into(&mut plan.reason);
         }
-        profiles.push(ColumnProfile {
-            name: column.name.clone(),
-            kind: found.kind,
-            used: !found.readings.is_empty(),
-            reason: found.reason,
-            missing: column.missing as u64,
-            distinct: None,
-            typical: String::new(),
-        });
-        candidates.extend(found.readings.into_iter().map(|(reading, least_scale)| Candidate {
-            column: index,
-            reading,
-            least_scale,
-        }));
+        plan
+    };
+    sample.columns.iter().zip(names).map(plan).collect()
+}
+
+fn plan(column: &Column, sample: &Sample) -> Plan {
+    match &column.values {
+        Values::Numbers(values) => numbers(values, column.missing(), sample),
+        Values::Times(values) => times(values, column.missing()),
+        Values::Words(words) => worded(words, sample.rows.len()),
     }
-    (profiles, candidates)
 }
 
-struct Found {
-    kind: ColumnKind,
-    reason: String,
-    readings: Vec<(Reading, f64)>,
+/// Returns what most cells hold: the middle nine tenths of numbers and times, the commonest words.
+fn typical(column: &Column) -> String {
+    match &column.values {
+        Values::Numbers(values) => interval_of_numbers(middle(values)),
+        Values::Times(values) => interval_of_times(middle(values)),
+        Values::Words(words) => usual_words(words.codes().iter().copied(), &words.dictionary()),
+    }
 }
 
-impl Found {
+/// Returns the least and the most of the middle nine tenths.
+fn middle(values: &[f64]) -> Option<(f64, f64)> {
+    let mut present: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+    let last = present.len().checked_sub(1)?;
+    let (low, high) = (last / 20, last - last / 20);
+    let least = *present.select_nth_unstable_by(low, f64::total_cmp).1;
+    let most = *present.select_nth_unstable_by(high, f64::total_cmp).1;
+    Some((least, most))
+}
+
+impl Plan {
     fn unused(kind: ColumnKind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), readings: Vec::new() }
+        Self { kind, reason: reason.into(), encoder: None, distinct: None, typical: String::new() }
+    }
+
+    fn used(kind: ColumnKind, reason: impl Into<String>, encoder: Encoder) -> Self {
+        Self { encoder: Some(encoder), ..Self::unused(kind, reason) }
     }
 }
 
-fn empty() -> Found {
-    Found::unused(ColumnKind::Empty, "no cell has a value")
+fn empty() -> Plan {
+    Plan::unused(ColumnKind::Empty, "no cell has a value")
 }
 
-fn constant() -> Found {
-    Found::unused(ColumnKind::Constant, "every cell holds the same value")
+fn constant() -> Plan {
+    Plan::unused(ColumnKind::Constant, "every cell holds the same value")
 }
 
-fn numbers(values: &[f64], column: &Column) -> Found {
+fn numbers(values: &[f64], missing: usize, sample: &Sample) -> Plan {
     let Some(first) = values.iter().find(|value| !value.is_nan()) else { return empty() };
     #[expect(clippy::float_cmp, reason = "a constant repeats the same bits")]
     let is_constant = values.iter().all(|value| value.is_nan() || value == first);
-    if is_constant && column.missing == 0 {
+    if is_constant && missing == 0 {
         return constant();
     }
-    if counts_rows(values) {
-        return Found::unused(ColumnKind::Identifier, "it counts the rows");
+    if counts_rows(values, &sample.rows) {
+        return Plan::unused(ColumnKind::Identifier, "it counts the rows");
     }
-    let mut readings = vec![(Reading::Value, 0.0)];
-    if column.missing > 0 {
-        readings.push((Reading::IsMissing, 0.0));
-    }
-    let reason = match column.missing {
+    let reason = match missing {
         0 => "every cell is a number".to_owned(),
         missing => format!("numbers, {missing} of {} cells are missing", values.len()),
     };
-    Found { kind: ColumnKind::Numeric, reason, readings }
+    Plan::used(ColumnKind::Numeric, reason, Encoder::Number { may_be_missing: missing > 0 })
 }
 
-fn counts_rows(values: &[f64]) -> bool {
+fn counts_rows(values: &[f64], rows: &[u64]) -> bool {
     #[expect(clippy::float_cmp, reason = "whole numbers below 2⁵³ subtract exactly")]
-    let is_counter = values.windows(2).all(|pair| pair[1] - pair[0] == 1.0);
+    let is_counter = values
+        .windows(2)
+        .zip(rows.windows(2))
+        .all(|(pair, rows)| pair[1] - pair[0] == (rows[1] - rows[0]) as f64);
     values.len() >= FEWEST_FOR_IDENTIFIER && is_counter
 }
 
-fn times(values: &[f64], column: &Column) -> Found {
+fn times(values: &[f64], missing: usize) -> Plan {
     let Some(first) = values.iter().find(|value| !value.is_nan()) else { return empty() };
     #[expect(clippy::float_cmp, reason = "a constant repeats the same bits")]
     let is_constant = values.iter().all(|value| value == first);
     if is_constant {
         return constant();
     }
-    let hands = [Hand::HourSine, Hand::HourCosine, Hand::WeekdaySine, Hand::WeekdayCosine];
-    let mut readings: Vec<_> = hands.into_iter().map(|hand| (Reading::Clock(hand), 0.0)).collect();
-    if column.missing > 0 {
-        readings.push((Reading::IsMissing, 0.0));
-    }
-    let reason = "times; the hour and the weekday are looked at".to_owned();
-    Found { kind: ColumnKind::Timestamp, reason, readings }
+    let encoder = Encoder::Time { may_be_missing: missing > 0 };
+    Plan::used(ColumnKind::Timestamp, "times; the hour and the weekday are looked at", encoder)
 }
 
-fn worded(words: &Words, rows: usize) -> Found {
-    if words.is_overfull() {
-        return Found::unused(ColumnKind::Identifier, "it has more different values than can be compared");
-    }
+fn worded(words: &Words, rows: usize) -> Plan {
     let dictionary = words.dictionary();
     let counts = counts(words);
-    let present = rows - counts[dictionary.len()];
+    let present = rows - counts[dictionary.len()] as usize;
     match dictionary.len() {
         0 => return empty(),
         1 if present == rows => return constant(),
         _ => {}
     }
-    if let Some(addresses) = addresses(&dictionary) {
-        return Found {
-            kind: ColumnKind::IpAddress,
-            reason: "IP addresses; how common the address and its networks are".to_owned(),
-            readings: address_readings(&addresses, &counts),
-        };
-    }
+    let plan = if let Some(addresses) = addresses(&dictionary) {
+        let reason = "IP addresses; how common the address and its networks are";
+        Plan::used(ColumnKind::IpAddress, reason, by_networks(&addresses, &counts))
+    } else {
+        by_words(&dictionary, &counts, present)
+    };
+    Plan { distinct: Some(dictionary.len() as u64), ..plan }
+}
+
+fn by_words(dictionary: &[&[u8]], counts: &[u32], present: usize) -> Plan {
     let is_near_unique = present >= FEWEST_FOR_IDENTIFIER && dictionary.len() * 10 > present * 9;
-    let is_prose = dictionary.iter().filter(|word| word.contains(' ')).count() * 2 > dictionary.len();
+    let is_prose = dictionary.iter().filter(|word| word.contains(&b' ')).count() * 2 > dictionary.len();
     if is_near_unique && !is_prose {
         let reason = format!("{} of {present} values are different", dictionary.len());
-        return Found::unused(ColumnKind::Identifier, reason);
+        return Plan::unused(ColumnKind::Identifier, reason);
     }
     if dictionary.len() > 50 && dictionary.len() * 2 > present {
-        return Found {
-            kind: ColumnKind::Text,
-            reason: "free text; its length, its characters and how common its pattern is".to_owned(),
-            readings: text_readings(&dictionary, &counts),
-        };
+        let masks = dictionary.iter().map(|word| Some(mask(&decode(word)))).chain([None]);
+        let encoder = Encoder::Text { masks: Rarity::learn(masks.zip(counts.iter().copied())) };
+        let reason = "free text; its length, its characters and how common its pattern is";
+        return Plan::used(ColumnKind::Text, reason, encoder);
     }
-    Found {
-        kind: ColumnKind::Nominal,
-        reason: format!("{} different words; how common each is", dictionary.len()),
-        readings: vec![(rarity(&(0..=dictionary.len()).collect::<Vec<_>>(), &counts), ONE_NAT)],
-    }
+    let words = dictionary.iter().copied().map(Some).chain([None]);
+    let encoder = Encoder::Nominal(Rarity::learn(words.zip(counts.iter().copied())));
+    let reason = format!("{} different words; how common each is", dictionary.len());
+    Plan::used(ColumnKind::Nominal, reason, encoder)
 }
 
 /// Returns how many rows have each word, and last how many have none.
-fn counts(words: &Words) -> Vec<usize> {
+fn counts(words: &Words) -> Vec<u32> {
     let mut counts = vec![0; words.distinct() + 1];
     for code in words.codes() {
         let slot = if *code == MISSING { words.distinct() } else { *code as usize };
@@ -181,129 +169,21 @@ fn counts(words: &Words) -> Vec<usize> {
     counts
 }
 
-/// Returns −ln of the share of rows whose word has the same key.
-fn rarity<Key: Hash + Eq>(keys: &[Key], counts: &[usize]) -> Reading {
-    let mut rows_by_key: HashMap<&Key, usize> = HashMap::new();
-    for (key, count) in keys.iter().zip(counts) {
-        *rows_by_key.entry(key).or_default() += count;
-    }
-    let rows = counts.iter().sum::<usize>() as f64;
-    Reading::ByWord(keys.iter().map(|key| -(rows_by_key[key].max(1) as f64 / rows).ln()).collect())
-}
-
 /// Returns the words as addresses if nearly all are; the last entry stands for a missing cell.
-fn addresses(dictionary: &[String]) -> Option<Vec<Option<IpAddr>>> {
-    let addresses: Vec<Option<IpAddr>> =
-        dictionary.iter().map(|word| word.parse().ok()).chain([None]).collect();
+fn addresses(dictionary: &[&[u8]]) -> Option<Vec<Option<IpAddr>>> {
+    let addresses: Vec<Option<IpAddr>> = dictionary.iter().map(|word| address(word)).chain([None]).collect();
     let parsed = addresses.iter().flatten().count();
     (parsed * 20 >= dictionary.len() * 19).then_some(addresses)
 }
 
-fn address_readings(addresses: &[Option<IpAddr>], counts: &[usize]) -> Vec<(Reading, f64)> {
-    let network = |octets: usize| -> Vec<Option<Vec<u8>>> {
-        let head = |address: &IpAddr| match address {
-            IpAddr::V4(address) => address.octets()[..octets].to_vec(),
-            // A site has a /48, a network a /64; the ends of an address are often random.
-            IpAddr::V6(address) => address.octets()[..[0, 2, 6, 8, 16][octets]].to_vec(),
-        };
-        addresses.iter().map(|address| address.as_ref().map(head)).collect()
+fn by_networks(addresses: &[Option<IpAddr>], counts: &[u32]) -> Encoder {
+    let learn = |octets: usize| {
+        let networks = addresses.iter().map(|address| address.as_ref().map(|a| network(a, octets)));
+        Rarity::learn(networks.zip(counts.iter().copied()))
     };
-    let mut readings: Vec<_> = (1..=4).map(|octets| (rarity(&network(octets), counts), ONE_NAT)).collect();
-    let is_private = |address: &Option<IpAddr>| match address {
-        Some(IpAddr::V4(address)) => address.is_private() || address.is_loopback() || address.is_link_local(),
-        Some(IpAddr::V6(address)) => {
-            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
-        }
-        None => false,
-    };
-    readings.push((rarity(&addresses.iter().map(is_private).collect::<Vec<_>>(), counts), ONE_NAT));
-    readings
-}
-
-fn text_readings(dictionary: &[String], counts: &[usize]) -> Vec<(Reading, f64)> {
-    let measure = |of: &dyn Fn(&str) -> f64| {
-        Reading::ByWord(dictionary.iter().map(|word| of(word)).chain([f64::NAN]).collect())
-    };
-    let share = |belongs: fn(char) -> bool| {
-        measure(&move |word| {
-            word.chars().filter(|c| belongs(*c)).count() as f64 / word.chars().count().max(1) as f64
-        })
-    };
-    let masks: Vec<String> = dictionary.iter().map(|word| mask(word)).chain([String::new()]).collect();
-    vec![
-        (measure(&|word| (word.chars().count() as f64).ln_1p()), 0.1),
-        (share(|c| c.is_ascii_digit()), 0.02),
-        (share(char::is_uppercase), 0.02),
-        (share(|c| c.is_ascii_punctuation()), 0.02),
-        (share(|c| !c.is_ascii()), 0.02),
-        (rarity(&masks, counts), ONE_NAT),
-    ]
-}
-
-/// Returns the pattern of a text: runs of digits, letters and spaces each as one sign, at most 40 of them.
-fn mask(text: &str) -> String {
-    let mut mask = String::new();
-    for sign in text.chars().map(|c| match c {
-        '0'..='9' => '0',
-        c if c.is_alphabetic() => 'a',
-        c if c.is_whitespace() => ' ',
-        c if c.is_ascii() => c,
-        _ => '?',
-    }) {
-        if !mask.ends_with(sign) {
-            mask.push(sign);
-        }
-        if mask.len() >= 40 {
-            break;
-        }
-    }
-    mask
-}
-
-impl Reading {
-    /// Returns the number of one row, NaN where there is none.
-    pub(crate) fn of(&self, column: &Column, row: usize) -> f64 {
-        match (self, &column.values) {
-            (Self::Value, Values::Numbers(values)) => values[row],
-            (Self::IsMissing, Values::Numbers(values) | Values::Times(values)) => {
-                f64::from(u8::from(values[row].is_nan()))
-            }
-            (Self::ByWord(numbers), Values::Words(words)) => {
-                let code = words.codes()[row];
-                numbers[if code == MISSING { numbers.len() - 1 } else { code as usize }]
-            }
-            (Self::Clock(hand), Values::Times(values)) => hand.at(values[row]),
-            _ => f64::NAN,
-        }
-    }
-}
-
-impl Hand {
-    fn at(self, seconds: f64) -> f64 {
-        let day = (seconds / 86_400.0).rem_euclid(1.0) * std::f64::consts::TAU;
-        let week = ((seconds / 86_400.0).floor() / 7.0).rem_euclid(1.0) * std::f64::consts::TAU;
-        match self {
-            Self::HourSine => day.sin(),
-            Self::HourCosine => day.cos(),
-            Self::WeekdaySine => week.sin(),
-            Self::WeekdayCosine => week.cos(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_of_one_shape_share_a_mask() {
-        assert_eq!(mask("user 17 logged in"), mask("root 4 signed out"));
-        assert_ne!(mask("user 17 logged in"), mask("' OR 1=1 --"));
-    }
-
-    #[test]
-    fn midnight_lies_beside_a_minute_before() {
-        let near = Hand::HourSine.at(86_399.0) - Hand::HourSine.at(86_400.0);
-        assert!(near.abs() < 1e-3);
+    let insides = addresses.iter().map(|address| Some([u8::from(address.as_ref().is_some_and(is_inside))]));
+    Encoder::Address {
+        networks: [1, 2, 3, 4].map(learn),
+        is_private: Rarity::learn(insides.zip(counts.iter().copied())),
     }
 }

@@ -14,29 +14,24 @@ impl Random {
         mix(self.0)
     }
 
-    /// Returns a number below `bound`; the bias of the multiplication is below 2⁻³² here.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        let wide = u128::from(self.next()) * bound as u128;
-        usize::try_from(wide >> 64).expect("a product shifted by 64 is below the bound")
-    }
-
     /// Returns a number from 0 (included) to 1 (excluded).
     #[cfg(any(test, feature = "autoencoder"))]
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
+}
 
-    /// Draws `count` distinct numbers below `bound` (Floyd's algorithm), in rising order.
-    pub(crate) fn distinct(&mut self, count: usize, bound: usize) -> Vec<usize> {
-        let mut drawn = std::collections::BTreeSet::new();
-        for top in bound - count..bound {
-            let candidate = self.below(top + 1);
-            if !drawn.insert(candidate) {
-                drawn.insert(top);
-            }
-        }
-        drawn.into_iter().collect()
+/// Draws rows by their keys: which rows are drawn depends on their content and the seed, not on where they stand, and
+/// another row in the table changes one draw at most. Returns at most `count` of them, rising.
+pub(crate) fn draw(keys: &[u64], among: &[usize], count: usize, seed: u64) -> Vec<usize> {
+    let mut drawn: Vec<(u64, usize)> = among.iter().map(|row| (mix(keys[*row] ^ seed), *row)).collect();
+    if count < drawn.len() {
+        drawn.select_nth_unstable(count);
+        drawn.truncate(count);
     }
+    let mut rows: Vec<usize> = drawn.into_iter().map(|(_, row)| row).collect();
+    rows.sort_unstable();
+    rows
 }
 
 /// Scrambles a number so that neighbours end up far apart.
@@ -51,16 +46,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_draws_the_same_distinct_numbers() {
-        let draw = || Random::new(7).distinct(16, 40);
-        let drawn = draw();
-        assert_eq!(drawn, draw());
-        assert_eq!(drawn.len(), 16);
-        assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]) && drawn[15] < 40);
-    }
-
-    #[test]
-    fn every_number_is_drawn_when_all_are_asked_for() {
-        assert_eq!(Random::new(1).distinct(9, 9), (0..9).collect::<Vec<_>>());
+    fn a_row_more_changes_one_draw_at_most() {
+        let mut random = Random::new(7);
+        let keys: Vec<u64> = (0..500).map(|_| random.next()).collect();
+        let all: Vec<usize> = (0..500).collect();
+        let (without, with) = (draw(&keys, &all[1..], 16, 3), draw(&keys, &all, 16, 3));
+        assert_eq!(without.len(), 16);
+        assert!(without.iter().filter(|row| !with.contains(row)).count() <= 1);
+        assert_ne!(with, draw(&keys, &all, 16, 4));
+        assert_eq!(draw(&keys, &all[..9], 16, 3), all[..9]);
     }
 }

@@ -1,75 +1,101 @@
-//! Turns fused scores into the probability that an ordinary row scores lower, and decides where anomalies begin.
+//! Turns fused scores into the probability that an ordinary row scores lower, and says where anomalies begin.
 
 use sentinelflow_domain::scan::Cutoff;
+use serde::{Deserialize, Serialize};
 
-use crate::fusion::middle_ranks;
+use crate::ecdf::Ecdf;
 
-/// Scores on a scale of 0 to 1, and the cut-off on it.
+/// How fused scores become shares of ordinary rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Calibration {
-    pub(crate) scores: Vec<f64>,
-    pub(crate) threshold: f64,
-    pub(crate) method: String,
-    /// The share of a clean file that reaches the cut-off.
-    pub(crate) expected_false_alarms: f64,
+    body: Ecdf,
+    /// The share that one row of the body stands for.
+    share_of_a_row: f64,
+    tail: Tail,
 }
 
-/// The tail begins above this share of the rows.
+/// The tail begins above this share of the rows learned from.
 const BODY: f64 = 0.9;
+/// Of rows held back the body goes so far that this many are left for the tail.
+const ROWS_OF_THE_TAIL: f64 = 20.0;
 /// Below this the fitted tail says nothing any more and a slower one takes over, so that no two scores meet at 1.
 const FITTED_DOWN_TO: f64 = 1e-4;
 
-pub(crate) fn calibrate(fused: &[f64], cutoff: Cutoff) -> Calibration {
-    let logs: Vec<f64> = fused.iter().map(|score| score.ln()).collect();
-    let tail = Tail::fit(&logs);
-    let body = logs.iter().filter(|log| **log <= tail.start).count() as f64;
-    let scores: Vec<f64> = logs
-        .iter()
-        .zip(middle_ranks(&logs))
-        .map(
-            |(log, rank)| {
-                if *log <= tail.start { BODY * (rank - 0.5) / body } else { 1.0 - tail.beyond(*log) }
-            },
-        )
-        .collect();
-    let (threshold, method) = cut(&scores, cutoff);
-    Calibration { scores, threshold, method, expected_false_alarms: 1.0 - threshold }
+impl Calibration {
+    /// Learns from the fused scores of rows most of which are ordinary.
+    pub(crate) fn learn(fused: &[f64]) -> Self {
+        let logs: Vec<f64> = fused.iter().map(|score| score.ln()).collect();
+        let body = Ecdf::learn(&logs);
+        let tail = Tail::fit(&logs, BODY);
+        let rows = body.below(tail.start).max(1.0);
+        Self { share_of_a_row: BODY / rows, body, tail }
+    }
+
+    /// Learns from the fused scores of ordinary rows that the detectors were not trained on. In its body 1 − score is
+    /// a conformal p-value: of rows like those, a share of at most α scores 1 − α or more, whatever the detectors do
+    /// (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005).
+    pub(crate) fn conformal(fused: &[f64]) -> Self {
+        let logs: Vec<f64> = fused.iter().map(|score| score.ln()).collect();
+        let body_share = (1.0 - ROWS_OF_THE_TAIL / logs.len() as f64).max(BODY);
+        let body = Ecdf::strict(&logs);
+        let share_of_a_row = 1.0 / (logs.len() as f64 + 1.0);
+        let mut tail = Tail::fit(&logs, body_share);
+        tail.share = 1.0 - body.below(tail.start) * share_of_a_row;
+        Self { body, share_of_a_row, tail }
+    }
+
+    /// Returns the probability that an ordinary row scores lower: 0 to 1, rising with the fused score.
+    pub(crate) fn score(&self, fused: f64) -> f64 {
+        let log = fused.ln();
+        if log > self.tail.start {
+            return 1.0 - self.tail.beyond(log);
+        }
+        (self.share_of_a_row * self.body.below(log)).clamp(0.0, 1.0 - self.tail.share)
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        let Tail { share, start, scale, shape } = self.tail;
+        self.body.is_sound()
+            && self.share_of_a_row.is_finite()
+            && (0.0..=1.0).contains(&share)
+            && start.is_finite()
+            && scale.is_finite()
+            && scale > 0.0
+            && (-1.0..1.0).contains(&shape)
+    }
 }
 
-fn cut(scores: &[f64], cutoff: Cutoff) -> (f64, String) {
-    let tail = format!("a tail fitted to the scores above their {:.0} % quantile", BODY * 100.0);
-    match cutoff {
-        Cutoff::FalseAlarms(share) => (
-            1.0 - share,
-            format!(
-                "peaks over threshold: {tail}, cut where a file without anomalies would have about {} % of its rows",
-                share * 100.0
-            ),
+/// Says in a sentence how a cut-off comes about, given how many rows were held back to calibrate with.
+pub(crate) fn method(cutoff: Cutoff, held_back: Option<u64>) -> String {
+    match (cutoff, held_back) {
+        (Cutoff::FalseAlarms(share), Some(rows)) => format!(
+            "conformal: cut where at most about {} % of rows like the baseline's score, by {rows} of its rows that were \
+             held back",
+            share * 100.0
         ),
-        Cutoff::Score(score) => (
-            score.clamp(0.0, 1.0),
-            "chosen by the caller: rows that score at least this are flagged".to_owned(),
+        (Cutoff::FalseAlarms(share), None) => format!(
+            "peaks over threshold: a tail fitted to the scores above their {:.0} % quantile, cut where a file \
+             without anomalies would have about {} % of its rows",
+            BODY * 100.0,
+            share * 100.0
         ),
-        Cutoff::Top(rows) => {
-            let mut sorted = scores.to_vec();
-            sorted.sort_unstable_by(|a, b| b.total_cmp(a));
-            let last = sorted.get(rows.max(1) as usize - 1).or(sorted.last());
-            (
-                *last.expect("a table has rows"),
-                format!("the {rows} rows with the highest scores were asked for"),
-            )
-        }
+        (Cutoff::Score(_), _) => "chosen by the caller: rows that score at least this are flagged".to_owned(),
+        (Cutoff::Top(rows), _) => format!("the {rows} rows with the highest scores were asked for"),
     }
 }
 
 /// A generalised Pareto tail, fitted to two quantiles so that the anomalies themselves hardly move it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Tail {
+    /// Of the rows, the share that lies in the tail.
+    share: f64,
     start: f64,
     scale: f64,
     shape: f64,
 }
 
 impl Tail {
-    fn fit(logs: &[f64]) -> Self {
+    fn fit(logs: &[f64], body: f64) -> Self {
         let mut sorted = logs.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
         let at = |share: f64| {
@@ -79,24 +105,24 @@ impl Tail {
             let next = sorted[(below + 1).min(sorted.len() - 1)];
             sorted[below] + (next - sorted[below]) * (position - below as f64)
         };
-        let start = at(BODY);
+        let start = at(body);
         // Of the excesses, half and three quarters: with them the shape has a closed form (Pickands).
-        let half = (at(BODY + (1.0 - BODY) * 0.5) - start).max(1e-6);
-        let three_quarters = (at(BODY + (1.0 - BODY) * 0.75) - start).max(half * 1.000_001);
+        let half = (at(body + (1.0 - body) * 0.5) - start).max(1e-6);
+        let three_quarters = (at(body + (1.0 - body) * 0.75) - start).max(half * 1.000_001);
         let shape = (three_quarters / half - 1.0).log2().clamp(-0.5, 0.2);
         let scale =
             if shape.abs() < 1e-6 { half / 2_f64.ln() } else { shape * half / (2_f64.powf(shape) - 1.0) };
-        Self { start, scale, shape }
+        Self { share: 1.0 - body, start, scale, shape }
     }
 
     /// Returns the share of ordinary rows beyond a point of the tail: falling, never zero.
     fn beyond(&self, log: f64) -> f64 {
-        let fitted = (1.0 - BODY) * self.survival(log - self.start);
+        let fitted = self.share * self.survival(log - self.start);
         if fitted > FITTED_DOWN_TO {
             return fitted;
         }
-        let end = self.start + self.excess_at(FITTED_DOWN_TO / (1.0 - BODY));
-        FITTED_DOWN_TO / (1.0 + (log - end).max(0.0) / self.scale)
+        let end = self.start + self.excess_at((FITTED_DOWN_TO / self.share).min(1.0));
+        FITTED_DOWN_TO.min(self.share) / (1.0 + (log - end).max(0.0) / self.scale)
     }
 
     fn survival(&self, excess: f64) -> f64 {
@@ -125,11 +151,16 @@ mod tests {
         (0..rows).map(|_| (0..4).map(|_| -(1.0 - random.unit()).ln()).sum()).collect()
     }
 
+    fn scores(fused: &[f64]) -> Vec<f64> {
+        let calibration = Calibration::learn(fused);
+        fused.iter().map(|fused| calibration.score(*fused)).collect()
+    }
+
     #[test]
     fn a_clean_file_has_few_alarms() {
         for seed in 0..5 {
-            let calibration = calibrate(&clean(20_000, seed), Cutoff::default());
-            let flagged = calibration.scores.iter().filter(|score| **score >= calibration.threshold).count();
+            let scores = scores(&clean(20_000, seed));
+            let flagged = scores.iter().filter(|score| **score >= 1.0 - Cutoff::FALSE_ALARMS).count();
             assert!(flagged < 200, "{flagged} of 20000");
         }
     }
@@ -138,7 +169,7 @@ mod tests {
     fn calibrating_keeps_the_order_and_makes_no_ties() {
         let mut fused = clean(5_000, 9);
         fused.extend((1..50).map(|step| 40.0 + f64::from(step) * 1e-3));
-        let scores = calibrate(&fused, Cutoff::default()).scores;
+        let scores = scores(&fused);
         let mut pairs: Vec<(f64, f64)> = fused.into_iter().zip(scores).collect();
         pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         assert!(pairs.windows(2).all(|pair| pair[0].1 < pair[1].1));

@@ -15,7 +15,7 @@ use sentinelflow_domain::{
     store::{NewScan, ScanRecord, Store, StoreError},
     tenant::TenantId,
 };
-use sentinelflow_forensic::{Limits, ScanError, scan};
+use sentinelflow_forensic::{Limits, NoWitness, ScanError, scan};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -59,7 +59,7 @@ impl Hunts {
         let started = Instant::now();
         let work = move || {
             let path: PathBuf = upload.to_path_buf();
-            let found = scan(&path, &name, &options, &limits, &WhileWaiting(waiting));
+            let found = scan(&path, &name, &options, None, &limits, &WhileWaiting(waiting), &mut NoWitness);
             drop((desk, upload));
             found
         };
@@ -67,7 +67,7 @@ impl Hunts {
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
 
         let finished_at = self.clock.now();
-        let scan = NewScan { tenant, filename, finished_at, duration_ms, report: outcome.report };
+        let scan = NewScan { tenant, filename, finished_at, duration_ms, report: outcome };
         Ok(self.store.record_scan(scan).await?)
     }
 }

@@ -1,145 +1,159 @@
-//! A small network that learns to copy trusted rows; what it cannot copy is strange.
+//! A small network that learned to copy trusted rows; what it cannot copy is strange. Here it copies; `training` is
+//! where it learns.
 
-use burn::{
-    module::{Module, Param},
-    nn::Linear,
-    optim::{AdamConfig, GradientsParams, decay::WeightDecayConfig},
-    tensor::{Device, Tensor, TensorData, activation::relu},
-};
+use pulp::Arch;
 use sentinelflow_domain::scan::ScanProgress;
+use serde::{Deserialize, Serialize};
 
-use crate::{ScanError, matrix::Matrix, random::Random};
+use crate::{ScanError, features::Features, matrix::Matrix};
 
-const HIDDEN: usize = 32;
-const CODE: usize = 8;
-const EPOCHS: usize = 20;
-/// Rows beyond this cost more than they teach; the order of the rows is a hash of their content, so every
-/// so-many-th of them is a random sample.
-const MOST_TRAINED_ROWS: usize = 30_000;
-const PEAK_RATE: f64 = 3e-3;
-const WARM_UP: f64 = 0.2;
-const WEIGHT_DECAY: f32 = 1e-5;
-const SCORED_AT_ONCE: usize = 1_024;
-const STEPS_BETWEEN_LOOKS: usize = 32;
+#[cfg(feature = "autoencoder")]
+mod training;
 
-#[derive(Module, Debug)]
-struct Network {
-    narrowing: Linear,
-    coding: Linear,
-    widening: Linear,
-    copying: Linear,
+/// The trained network, and the scale of what it copies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Copier {
+    scale: Scale,
+    layers: Vec<Layer>,
 }
 
-/// Returns each row's mean squared error of copying.
-pub(super) fn scores(
-    matrix: &Matrix,
-    trusted: &[usize],
-    progress: &dyn ScanProgress,
-) -> Result<Vec<f64>, ScanError> {
-    let scale = Scale::of(matrix);
-    let stride = trusted.len().div_ceil(MOST_TRAINED_ROWS);
-    let taught: Vec<usize> = trusted.iter().copied().step_by(stride).collect();
-    let network = train(matrix, &taught, &scale, progress)?;
-    let device = Device::flex();
-    let mut scores = Vec::with_capacity(matrix.rows);
-    let every: Vec<usize> = (0..matrix.rows).collect();
-    for rows in every.chunks(SCORED_AT_ONCE) {
-        super::still_wanted(progress, "copying", rows[0], matrix.rows)?;
-        let batch = scale.batch(matrix, rows, &device);
-        let error = (network.forward(batch.clone()) - batch).powi_scalar(2).mean_dim(1);
-        let error = error.into_data().try_to_vec::<f32>().expect("the network counts in f32");
-        scores.extend(
-            error.into_iter().map(|error| if error.is_finite() { f64::from(error) } else { f64::MAX }),
-        );
-    }
-    Ok(scores)
-}
-
-fn train(
-    matrix: &Matrix,
-    taught: &[usize],
-    scale: &Scale,
-    progress: &dyn ScanProgress,
-) -> Result<Network, ScanError> {
-    let device = Device::flex().autodiff();
-    let mut network = Network::new(matrix.width, &device);
-    let mut optimizer = AdamConfig::new()
-        .with_epsilon(1e-8)
-        .with_weight_decay(Some(WeightDecayConfig::new(WEIGHT_DECAY)))
-        .init();
-    let batch_rows = (taught.len() / 32).clamp(16, 256).min(taught.len());
-    let steps = EPOCHS * taught.len() / batch_rows;
-    let mut random = Random::new(0xA070_E4C0);
-    let mut deck: Vec<usize> = taught.to_vec();
-    let mut dealt = deck.len();
-    for step in 0..steps {
-        if step % STEPS_BETWEEN_LOOKS == 0 {
-            super::still_wanted(progress, "training", step, steps)?;
-        }
-        if dealt + batch_rows > deck.len() {
-            shuffle(&mut deck, &mut random);
-            dealt = 0;
-        }
-        let batch = scale.batch(matrix, &deck[dealt..dealt + batch_rows], &device);
-        dealt += batch_rows;
-        let loss = (network.forward(batch.clone()) - batch).powi_scalar(2).mean();
-        let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        network = optimizer.step(rate(step, steps), network, gradients);
-    }
-    Ok(network.valid())
-}
-
-/// Rises to the peak over the first fifth, then falls to zero along a cosine.
-fn rate(step: usize, steps: usize) -> f64 {
-    let done = (step as f64 + 0.5) / steps as f64;
-    if done < WARM_UP {
-        return PEAK_RATE * done / WARM_UP;
-    }
-    PEAK_RATE * 0.5 * (1.0 + (std::f64::consts::PI * (done - WARM_UP) / (1.0 - WARM_UP)).cos())
-}
-
-fn shuffle(deck: &mut [usize], random: &mut Random) {
-    for last in (1..deck.len()).rev() {
-        deck.swap(last, random.below(last + 1));
-    }
-}
-
-impl Network {
-    /// The weights come from our own generator: the framework's is shared by the whole process.
-    fn new(width: usize, device: &Device) -> Self {
-        let mut random = Random::new(0x1217_57A7);
-        let mut layer = |from: usize, to: usize| {
-            let bound = (6.0 / (from + to) as f64).sqrt();
-            let weights: Vec<f32> =
-                (0..from * to).map(|_| ((random.unit() * 2.0 - 1.0) * bound) as f32).collect();
-            Linear {
-                weight: Param::from_tensor(Tensor::from_data(TensorData::new(weights, [from, to]), device)),
-                bias: Some(Param::from_tensor(Tensor::zeros([to], device))),
-            }
-        };
-        Self {
-            narrowing: layer(width, HIDDEN),
-            coding: layer(HIDDEN, CODE),
-            widening: layer(CODE, HIDDEN),
-            copying: layer(HIDDEN, width),
-        }
-    }
-
-    fn forward(&self, rows: Tensor<2>) -> Tensor<2> {
-        let hidden = relu(self.narrowing.forward(rows));
-        let code = relu(self.coding.forward(hidden));
-        let hidden = relu(self.widening.forward(code));
-        self.copying.forward(hidden)
-    }
+/// Every number of a row goes into every number of the next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Layer {
+    /// For each number that comes in, its weight in each that goes out; filled up with zeros to whole lanes.
+    weights: Vec<f32>,
+    biases: Vec<f32>,
 }
 
 /// Mean and standard deviation of each feature: the network, unlike the distances, sees how far a spike goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Scale {
     mean: Vec<f32>,
     factor: Vec<f32>,
 }
 
+const LANES: usize = 8;
+
+impl Copier {
+    #[cfg(feature = "autoencoder")]
+    pub(super) fn learn(
+        features: &Features,
+        trusted: &[usize],
+        progress: &dyn ScanProgress,
+    ) -> Result<Self, ScanError> {
+        let scale = Scale::of(&features.matrix);
+        let layers = training::train(features, trusted, &scale, progress)?;
+        Ok(Self { scale, layers })
+    }
+
+    #[cfg(not(feature = "autoencoder"))]
+    pub(super) fn learn(_: &Features, _: &[usize], _: &dyn ScanProgress) -> Result<Self, ScanError> {
+        Err(ScanError::EngineUnavailable { reason: "this build has no autoencoder".to_owned() })
+    }
+
+    /// Returns each row's mean squared error of copying.
+    pub(super) fn errors(&self, rows: &[f32], width: usize) -> Vec<f64> {
+        let mut scratch = Scratch::default();
+        rows.chunks_exact(width).map(|row| self.error(row, &mut scratch)).collect()
+    }
+
+    pub(super) fn errors_of_all(
+        &self,
+        matrix: &Matrix,
+        progress: &dyn ScanProgress,
+    ) -> Result<Vec<f64>, ScanError> {
+        let rows: Vec<&[f32]> = matrix.iter_rows().collect();
+        super::by_blocks(&rows, "copying", progress, |_, rows| {
+            let mut scratch = Scratch::default();
+            rows.iter().map(|row| self.error(row, &mut scratch)).collect()
+        })
+    }
+
+    fn error(&self, row: &[f32], scratch: &mut Scratch) -> f64 {
+        scratch.row.clear();
+        scratch.row.extend(self.scale.scaled(row));
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                scratch.here.clone_from(&scratch.row);
+                for (number, layer) in self.layers.iter().enumerate() {
+                    layer.forward(&scratch.here, &mut scratch.next);
+                    if number + 1 < self.layers.len() {
+                        scratch.next.iter_mut().for_each(|x| *x = x.max(0.0));
+                    }
+                    std::mem::swap(&mut scratch.here, &mut scratch.next);
+                }
+            },
+        );
+        let differences = scratch.row.iter().zip(&scratch.here).map(|(x, copy)| f64::from(x - copy).powi(2));
+        let error = differences.sum::<f64>() / row.len() as f64;
+        if error.is_finite() { error } else { f64::MAX }
+    }
+
+    pub(super) fn is_sound(&self, width: usize) -> bool {
+        let numbers = |of: &[f32]| of.iter().all(|x| x.is_finite());
+        let mut incoming = width;
+        let fits = self.layers.iter().all(|layer| {
+            let fits = layer.biases.len().is_multiple_of(LANES)
+                && layer.biases.len() <= MOST_UNITS
+                && layer.weights.len() == incoming * layer.biases.len()
+                && numbers(&layer.weights)
+                && numbers(&layer.biases);
+            incoming = layer.biases.len();
+            fits
+        });
+        let scale = &self.scale;
+        fits && incoming >= width
+            && !self.layers.is_empty()
+            && scale.mean.len() == width
+            && scale.factor.len() == width
+            && numbers(&scale.mean)
+            && numbers(&scale.factor)
+    }
+}
+
+/// No layer is wider than the widest table and its lanes.
+const MOST_UNITS: usize = 1 << 18;
+
+#[derive(Default)]
+struct Scratch {
+    row: Vec<f32>,
+    here: Vec<f32>,
+    next: Vec<f32>,
+}
+
+impl Layer {
+    /// Weights come one after the other for each number that comes in.
+    #[cfg(feature = "autoencoder")]
+    fn new(weights: &[f32], biases: &[f32]) -> Self {
+        let padded = biases.len().next_multiple_of(LANES);
+        let filled = |row: &[f32]| -> Vec<f32> {
+            row.iter().copied().chain(std::iter::repeat(0.0)).take(padded).collect()
+        };
+        Self {
+            weights: weights.chunks_exact(biases.len()).flat_map(filled).collect(),
+            biases: filled(biases),
+        }
+    }
+
+    /// Sums in one order for each number, whatever the processor.
+    #[inline(always)]
+    fn forward(&self, row: &[f32], out: &mut Vec<f32>) {
+        out.clone_from(&self.biases);
+        let (sums, _) = out.as_chunks_mut::<LANES>();
+        for (x, weights) in row.iter().zip(self.weights.chunks_exact(self.biases.len())) {
+            let (weights, _) = weights.as_chunks::<LANES>();
+            for (sums, weights) in sums.iter_mut().zip(weights) {
+                for lane in 0..LANES {
+                    sums[lane] += x * weights[lane];
+                }
+            }
+        }
+    }
+}
+
 impl Scale {
+    #[cfg(feature = "autoencoder")]
     fn of(matrix: &Matrix) -> Self {
         let rows = matrix.rows as f64;
         let mut mean = vec![0.0; matrix.width];
@@ -154,21 +168,15 @@ impl Scale {
                 *variance += (f64::from(*x) - mean).powi(2) / rows;
             }
         }
+        let factor = |variance: f64| (1.0 / variance.sqrt().max(1e-30)) as f32;
         Self {
             mean: mean.into_iter().map(|mean| mean as f32).collect(),
-            factor: variance
-                .into_iter()
-                .map(|variance: f64| (1.0 / variance.sqrt().max(1e-30)) as f32)
-                .collect(),
+            factor: variance.into_iter().map(factor).collect(),
         }
     }
 
-    fn batch(&self, matrix: &Matrix, rows: &[usize], device: &Device) -> Tensor<2> {
-        let mut values = Vec::with_capacity(rows.len() * matrix.width);
-        for row in rows {
-            let scaled = matrix.row(*row).iter().zip(self.mean.iter().zip(&self.factor));
-            values.extend(scaled.map(|(x, (mean, factor))| (x - mean) * factor));
-        }
-        Tensor::from_data(TensorData::new(values, [rows.len(), matrix.width]), device)
+    fn scaled<'r>(&'r self, row: &'r [f32]) -> impl Iterator<Item = f32> + 'r {
+        let scaled = row.iter().zip(self.mean.iter().zip(&self.factor));
+        scaled.map(|(x, (mean, factor))| (x - mean) * factor)
     }
 }

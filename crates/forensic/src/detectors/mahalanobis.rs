@@ -3,7 +3,9 @@
 use pulp::Arch;
 use sentinelflow_domain::scan::ScanProgress;
 
-use crate::{ScanError, features::CLIP, matrix::Matrix};
+use serde::{Deserialize, Serialize};
+
+use crate::{ScanError, features::Features, matrix::Matrix, random::draw, schema::CLIP};
 
 /// Multiplications one fit may take, about ten seconds; wider tables are looked at through fewer features.
 const MOST_WORK: f64 = 2e10;
@@ -18,31 +20,13 @@ const BLOCK_ROWS: usize = 1_024;
 const LANES: usize = 8;
 
 /// Where ordinary rows lie and how they spread.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spread {
     /// The features looked at: all of them unless there are too many.
     pub(crate) features: Vec<usize>,
     mean: Vec<f64>,
     /// The lower triangle of the covariance's Cholesky factor, row after row.
     factor: Vec<f64>,
-}
-
-/// Returns the squared distances, and the spread they were measured with.
-pub(super) fn scores(matrix: &Matrix, progress: &dyn ScanProgress) -> Result<(Vec<f64>, Spread), ScanError> {
-    let features = chosen_features(matrix);
-    let stride = matrix.rows.div_ceil(MOST_FITTED_ROWS);
-    // The order of the rows is a hash of their content, so every so-many-th is a random sample.
-    let all: Vec<usize> = (0..matrix.rows).step_by(stride).collect();
-    let first = Spread::fit(matrix, &all, features, progress)?;
-    let distances = first.distances(matrix, &all, progress)?;
-    let mut ranked: Vec<(f64, usize)> = distances.into_iter().zip(all).collect();
-    ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    ranked.truncate((ranked.len() / 2).max(2));
-    let mut half: Vec<usize> = ranked.into_iter().map(|(_, row)| row).collect();
-    half.sort_unstable();
-    let spread = Spread::fit(matrix, &half, first.features, progress)?;
-    let every: Vec<usize> = (0..matrix.rows).collect();
-    let distances = spread.distances(matrix, &every, progress)?;
-    Ok((distances, spread))
 }
 
 /// Beyond what can be afforded, the features that vary most are kept.
@@ -67,6 +51,26 @@ fn chosen_features(matrix: &Matrix) -> Vec<usize> {
 }
 
 impl Spread {
+    /// Returns the spread of the more ordinary half, and the squared distances of all rows in it.
+    pub(super) fn learn(
+        features: &Features,
+        progress: &dyn ScanProgress,
+    ) -> Result<(Self, Vec<f64>), ScanError> {
+        let matrix = &features.matrix;
+        let every: Vec<usize> = (0..matrix.rows).collect();
+        let fitted = draw(&features.keys, &every, MOST_FITTED_ROWS, 0x5B3E_AD00);
+        let first = Self::fit(matrix, &fitted, chosen_features(matrix), progress)?;
+        let distances = first.distances_of(matrix, &fitted, progress)?;
+        let mut ranked: Vec<(f64, usize)> = distances.into_iter().zip(fitted).collect();
+        ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        ranked.truncate((ranked.len() / 2).max(2));
+        let mut half: Vec<usize> = ranked.into_iter().map(|(_, row)| row).collect();
+        half.sort_unstable();
+        let spread = Self::fit(matrix, &half, first.features, progress)?;
+        let distances = spread.distances_of(matrix, &every, progress)?;
+        Ok((spread, distances))
+    }
+
     fn fit(
         matrix: &Matrix,
         rows: &[usize],
@@ -111,30 +115,49 @@ impl Spread {
         Ok(Self { features, mean, factor })
     }
 
-    fn distances(
+    fn distances_of(
         &self,
         matrix: &Matrix,
         rows: &[usize],
         progress: &dyn ScanProgress,
     ) -> Result<Vec<f64>, ScanError> {
+        super::by_blocks(rows, "distances", progress, |_, rows| {
+            self.squared_distances(rows.iter().map(|row| matrix.row(*row)))
+        })
+    }
+
+    /// Returns the squared distances of rows.
+    pub(super) fn distances(&self, rows: &[f32], width: usize) -> Vec<f64> {
+        self.squared_distances(rows.chunks_exact(width))
+    }
+
+    fn squared_distances<'r>(&self, rows: impl ExactSizeIterator<Item = &'r [f32]>) -> Vec<f64> {
         let width = self.features.len();
-        let mut distances = Vec::with_capacity(rows.len());
+        let mut distances = Vec::with_capacity(rows.len() + LANES);
         let mut centred = vec![0.0; width];
         let mut lanes = vec![[0.0; LANES]; width];
-        for (done, chunk) in rows.chunks(LANES).enumerate() {
-            if done % (BLOCK_ROWS / LANES) == 0 {
-                super::still_wanted(progress, "distances", done * LANES, rows.len())?;
-            }
-            for (lane, row) in chunk.iter().enumerate() {
-                clipped(matrix.row(*row), &self.features, &mut centred);
+        let (all, mut rows) = (rows.len(), rows);
+        while distances.len() < all {
+            for (lane, row) in rows.by_ref().take(LANES).enumerate() {
+                clipped(row, &self.features, &mut centred);
                 for (slot, (x, mean)) in lanes.iter_mut().zip(centred.iter().zip(&self.mean)) {
                     slot[lane] = x - mean;
                 }
             }
-            let squared = Arch::new().dispatch(|| solve_and_square(&self.factor, &mut lanes));
-            distances.extend_from_slice(&squared[..chunk.len()]);
+            distances.extend(Arch::new().dispatch(|| solve_and_square(&self.factor, &mut lanes)));
         }
-        Ok(distances)
+        distances.truncate(all);
+        distances
+    }
+
+    pub(super) fn is_sound(&self, width: usize) -> bool {
+        let looked_at = self.features.len();
+        (1..=width).contains(&looked_at)
+            && self.features.iter().all(|feature| *feature < width)
+            && self.mean.len() == looked_at
+            && self.factor.len() == looked_at * looked_at
+            && self.mean.iter().chain(&self.factor).all(|x| x.is_finite())
+            && (0..looked_at).all(|feature| self.factor[feature * looked_at + feature] > 0.0)
     }
 
     /// Returns the inverse of the covariance, for `surprises`.
@@ -319,7 +342,9 @@ mod tests {
         let mut values: Vec<f32> = (0..rows * width).map(|_| random.unit() as f32 * 2.0 - 1.0).collect();
         values.chunks_exact_mut(width).for_each(|row| row[3] = row[2] + 0.1 * row[3]);
         let matrix = Matrix { rows, width, values };
-        let (distances, spread) = scores(&matrix, &Unwatched).unwrap();
+        let features = Features { keys: (0..400).collect(), places: (0..400).collect(), matrix };
+        let (spread, distances) = Spread::learn(&features, &Unwatched).unwrap();
+        let matrix = features.matrix;
         let precision = spread.precision();
         for row in [0, 17, 399] {
             let centred: Vec<f64> =

@@ -2,51 +2,75 @@
 
 use pulp::{Arch, Simd, WithSimd};
 use sentinelflow_domain::scan::ScanProgress;
+use serde::{Deserialize, Serialize};
 
-use crate::{ScanError, features::CLIP, matrix::Matrix};
+use crate::{ScanError, matrix::Matrix, schema::CLIP};
 
-/// Rows whose distances are worked out between two looks at the progress.
-const BLOCK_ROWS: usize = 1_024;
 /// Rows that pass over the references together; with two vectors of references they fill the registers.
 const TILE: usize = 4;
 /// References a panel holds: two vectors of eight, or one of sixteen.
 const PANEL: usize = 16;
 
-/// Returns for each row the distance to the nearest row of a round, never itself, averaged over the rounds.
-///
-/// Differences are squared one by one: the shortcut over a matrix product loses the digits that tell near
-/// duplicates apart.
-pub(super) fn mean_nearest(
-    matrix: &Matrix,
-    rounds: &[Vec<usize>],
-    phase: &'static str,
-    progress: &dyn ScanProgress,
-) -> Result<Vec<f64>, ScanError> {
-    let panels: Vec<Vec<f32>> = rounds.iter().map(|round| pack(matrix, round)).collect();
-    let mut block = vec![0.0; BLOCK_ROWS * matrix.width];
-    let mut nearest = vec![0.0; BLOCK_ROWS];
-    let mut mean = Vec::with_capacity(matrix.rows);
-    for start in (0..matrix.rows).step_by(BLOCK_ROWS) {
-        super::still_wanted(progress, phase, start, matrix.rows)?;
-        let rows = BLOCK_ROWS.min(matrix.rows - start);
-        let block = &mut block[..rows * matrix.width];
-        for (clipped, x) in block.iter_mut().zip(&matrix.values[start * matrix.width..]) {
-            *clipped = x.clamp(-CLIP, CLIP);
-        }
-        let mut sum = vec![0.0; rows];
-        for (round, panels) in rounds.iter().zip(&panels) {
-            Arch::new().dispatch(Nearest { rows: block, width: matrix.width, panels, found: &mut nearest });
-            let first = round.partition_point(|row| *row < start);
-            for row in round[first..].iter().take_while(|row| **row < start + rows) {
-                nearest[row - start] = nearest_other(matrix, *row, round);
-            }
+/// Rounds of drawn rows that others are compared with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct References {
+    /// For each round its drawn rows, clipped and laid out for the processor.
+    rounds: Vec<Vec<f32>>,
+}
+
+impl References {
+    /// Keeps the drawn rows, and returns for each row of the matrix the distance to the nearest row of a round, never
+    /// itself, averaged over the rounds.
+    pub(super) fn learn(
+        matrix: &Matrix,
+        drawn: &[Vec<usize>],
+        phase: &'static str,
+        progress: &dyn ScanProgress,
+    ) -> Result<(Self, Vec<f64>), ScanError> {
+        let references = Self { rounds: drawn.iter().map(|round| pack(matrix, round)).collect() };
+        let rows: Vec<&[f32]> = matrix.iter_rows().collect();
+        let distances = super::by_blocks(&rows, phase, progress, |start, block| {
+            let values = &matrix.values[start * matrix.width..(start + block.len()) * matrix.width];
+            references.mean_nearest(values, matrix.width, |round, nearest| {
+                let round = &drawn[round];
+                let first = round.partition_point(|row| *row < start);
+                for row in round[first..].iter().take_while(|row| **row < start + block.len()) {
+                    nearest[row - start] = nearest_other(matrix, *row, round);
+                }
+            })
+        })?;
+        Ok((references, distances))
+    }
+
+    /// Returns the mean distance of rows that are not among the drawn ones.
+    pub(super) fn distances(&self, rows: &[f32], width: usize) -> Vec<f64> {
+        self.mean_nearest(rows, width, |_, _| ())
+    }
+
+    /// Differences are squared one by one: the shortcut over a matrix product loses the digits that tell near
+    /// duplicates apart.
+    fn mean_nearest(&self, rows: &[f32], width: usize, correct: impl Fn(usize, &mut [f32])) -> Vec<f64> {
+        let clipped: Vec<f32> = rows.iter().map(|x| x.clamp(-CLIP, CLIP)).collect();
+        let mut nearest = vec![0.0; rows.len() / width];
+        let mut sum = vec![0.0; nearest.len()];
+        for (round, panels) in self.rounds.iter().enumerate() {
+            Arch::new().dispatch(Nearest { rows: &clipped, width, panels, found: &mut nearest });
+            correct(round, &mut nearest);
             for (sum, squared) in sum.iter_mut().zip(&nearest) {
                 *sum += f64::from(*squared).sqrt();
             }
         }
-        mean.extend(sum.iter().map(|sum| sum / rounds.len() as f64));
+        sum.into_iter().map(|sum| sum / self.rounds.len() as f64).collect()
     }
-    Ok(mean)
+
+    pub(super) fn is_sound(&self, width: usize) -> bool {
+        let is_whole = |round: &Vec<f32>| {
+            !round.is_empty()
+                && round.len().is_multiple_of(PANEL * width)
+                && round.iter().all(|x| x.is_finite())
+        };
+        !self.rounds.is_empty() && self.rounds.iter().all(is_whole)
+    }
 }
 
 /// Lays references out so that one number of sixteen of them lies side by side; the last one fills up.
@@ -151,7 +175,7 @@ mod tests {
     use sentinelflow_domain::scan::Unwatched;
 
     use super::*;
-    use crate::random::Random;
+    use crate::random::{Random, draw};
 
     #[test]
     fn the_vector_path_agrees_with_a_plain_loop() {
@@ -159,8 +183,9 @@ mod tests {
         for (rows, width, drawn) in [(1_030, 5, 16), (37, 1, 18), (9, 40, 4), (300, 17, 150)] {
             let values = (0..rows * width).map(|_| random.unit() as f32 * 30.0 - 15.0).collect();
             let matrix = Matrix { rows, width, values };
-            let rounds = [random.distinct(drawn, rows), random.distinct(drawn, rows)];
-            let fast = mean_nearest(&matrix, &rounds, "test", &Unwatched).unwrap();
+            let (keys, every) = ((0..).take(rows).collect::<Vec<u64>>(), (0..rows).collect::<Vec<_>>());
+            let rounds = [1, 2].map(|round| draw(&keys, &every, drawn, round));
+            let (_, fast) = References::learn(&matrix, &rounds, "test", &Unwatched).unwrap();
             for (row, fast) in fast.iter().enumerate() {
                 let distances =
                     rounds.iter().map(|round| f64::from(nearest_other(&matrix, row, round)).sqrt());

@@ -6,7 +6,9 @@ use std::{
 };
 
 use sentinelflow_domain::scan::{EngineChoice, ScanOptions, Unwatched};
-use sentinelflow_forensic::{Limits, scan};
+use sentinelflow_forensic::Limits;
+
+use crate::scan;
 
 struct Accuracy {
     auroc: f64,

@@ -7,9 +7,9 @@ use std::{
 };
 
 use sentinelflow_domain::scan::{Cutoff, ScanOptions, ScanProgress};
-use sentinelflow_forensic::{Limits, ScanError, scan};
+use sentinelflow_forensic::{Limits, ScanError};
 
-use crate::{
+use crate::{scan, 
     scan_bytes, scan_with, statistical,
     workbooks::{calm_sheet, text, workbook, workbook_with},
 };

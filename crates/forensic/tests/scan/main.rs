@@ -7,10 +7,10 @@
     reason = "tables made here are small"
 )]
 
-use std::{fmt::Write as _, io::Write as _};
+use std::{fmt::Write as _, io::Write as _, path::Path};
 
-use sentinelflow_domain::scan::{EngineChoice, ScanOptions, Unwatched};
-use sentinelflow_forensic::{Limits, ScanError, ScanOutcome, scan};
+use sentinelflow_domain::scan::{EngineChoice, ScanOptions, ScanProgress, ScanReport, Unwatched};
+use sentinelflow_forensic::{Limits, ScanError, Scores};
 
 mod accuracy;
 mod bad_files;
@@ -22,6 +22,25 @@ mod workbooks;
 /// The statistical engine is enough wherever a test is not about engines.
 fn statistical() -> ScanOptions {
     ScanOptions { engine: EngineChoice::Statistical, ..ScanOptions::default() }
+}
+
+/// A report, and a score for every row.
+#[derive(Debug, Clone, PartialEq)]
+struct ScanOutcome {
+    report: ScanReport,
+    scores: Vec<f64>,
+}
+
+fn scan(
+    file: &Path,
+    name: &str,
+    options: &ScanOptions,
+    limits: &Limits,
+    progress: &dyn ScanProgress,
+) -> Result<ScanOutcome, ScanError> {
+    let mut scores = Scores::default();
+    let report = sentinelflow_forensic::scan(file, name, options, None, limits, progress, &mut scores)?;
+    Ok(ScanOutcome { report, scores: scores.0 })
 }
 
 fn scan_with(bytes: &[u8], options: &ScanOptions, limits: &Limits) -> Result<ScanOutcome, ScanError> {

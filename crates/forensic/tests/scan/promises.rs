@@ -7,9 +7,9 @@ use std::{
 
 use proptest::prelude::*;
 use sentinelflow_domain::scan::{Cutoff, EngineChoice, ScanEngine, ScanOptions, ScanProgress};
-use sentinelflow_forensic::{Limits, ScanError, scan};
+use sentinelflow_forensic::{Limits, ScanError};
 
-use crate::{calm_table, scan_bytes, scan_with, statistical};
+use crate::{calm_table, scan, scan_bytes, scan_with, statistical};
 
 #[test]
 fn the_same_file_gives_the_same_bits() {

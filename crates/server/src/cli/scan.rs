@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sentinelflow_domain::scan::{
     Anomaly, ColumnReason, Cutoff, EngineChoice, ScanOptions, ScanProgress, ScanReport,
 };
-use sentinelflow_forensic::{Limits, ScanOutcome, scan};
+use sentinelflow_forensic::{Baseline, Limits, NoWitness, SeenRows, Witness, learn, scan};
 use serde::Serialize;
 
 use super::{print, tell};
@@ -49,6 +49,12 @@ pub struct ScanArgs {
     /// Write a score for every row to this file (CSV: row,score)
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
+    /// Judge by a baseline that was learned from another file
+    #[arg(long, value_name = "FILE", conflicts_with = "save_baseline")]
+    baseline: Option<PathBuf>,
+    /// Learn from a file without anomalies and keep what was learned, instead of looking for anomalies
+    #[arg(long, value_name = "FILE", conflicts_with = "scores")]
+    save_baseline: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -81,9 +87,13 @@ pub fn run(args: &ScanArgs) -> anyhow::Result<()> {
         args.scores.is_none() || args.files.len() == 1,
         "--scores takes the scores of one file only"
     );
+    let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
+    if let Some(path) = &args.save_baseline {
+        return save_baseline(&args.files, path, args);
+    }
     let mut failed = 0;
     for file in &args.files {
-        if let Err(error) = scan_one(file, args) {
+        if let Err(error) = scan_one(file, baseline.as_ref(), args) {
             tell(&format!("{}: {error:#}", file.display()));
             failed += 1;
         }
@@ -92,14 +102,24 @@ pub fn run(args: &ScanArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn scan_one(file: &Path, args: &ScanArgs) -> anyhow::Result<()> {
+fn scan_one(file: &Path, baseline: Option<&Baseline>, args: &ScanArgs) -> anyhow::Result<()> {
     let bar = Bar::new(file);
-    let outcome = scan(file, &file.display().to_string(), &options(args), &Limits::default(), &bar);
+    let name = file.display().to_string();
+    let scan_with = |witness: &mut dyn Witness| {
+        scan(file, &name, &options(args), baseline, &Limits::default(), &bar, witness)
+    };
+    let report = match &args.scores {
+        None => scan_with(&mut NoWitness),
+        Some(path) => {
+            let mut scores =
+                ScoreFile::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            let report = scan_with(&mut scores);
+            scores.0.flush().with_context(|| format!("cannot write {}", path.display()))?;
+            report
+        }
+    };
     bar.0.finish_and_clear();
-    let ScanOutcome { report, scores } = outcome?;
-    if let Some(path) = &args.scores {
-        write_scores(path, &scores).with_context(|| format!("cannot write {}", path.display()))?;
-    }
+    let report = report?;
     match args.format {
         Format::Table => print(&as_text(file, &report)),
         Format::Json => print(&as_json(file, &report)?),
@@ -124,13 +144,47 @@ fn options(args: &ScanArgs) -> ScanOptions {
     }
 }
 
-fn write_scores(path: &Path, scores: &[f64]) -> std::io::Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
-    writeln!(file, "row,score")?;
-    for (row, score) in scores.iter().enumerate() {
-        writeln!(file, "{},{score}", row + 1)?;
+fn read_baseline(path: &Path) -> anyhow::Result<Baseline> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Baseline::from_bytes(&bytes).with_context(|| format!("cannot use {}", path.display()))
+}
+
+/// Learns from one file and keeps what was learned; nothing is flagged.
+fn save_baseline(files: &[PathBuf], path: &Path, args: &ScanArgs) -> anyhow::Result<()> {
+    let [file] = files else { anyhow::bail!("--save-baseline learns from one file only") };
+    let bar = Bar::new(file);
+    let baseline = learn(file, &file.display().to_string(), &options(args), &Limits::default(), &bar);
+    bar.0.finish_and_clear();
+    let baseline = baseline.with_context(|| file.display().to_string())?;
+    let bytes = baseline.to_bytes();
+    std::fs::write(path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    print(&format!(
+        "{}: a baseline of {} rows ({} engine, {} bytes); judge with --baseline",
+        path.display(),
+        baseline.rows(),
+        baseline.engine().as_str(),
+        bytes.len()
+    ))
+}
+
+/// Writes a line for every row.
+struct ScoreFile(BufWriter<File>);
+
+impl ScoreFile {
+    fn create(path: &Path) -> std::io::Result<Self> {
+        let mut file = BufWriter::new(File::create(path)?);
+        writeln!(file, "row,score")?;
+        Ok(Self(file))
     }
-    file.flush()
+}
+
+impl Witness for ScoreFile {
+    fn see(&mut self, rows: &SeenRows<'_>) -> std::io::Result<()> {
+        for (place, score) in rows.scores().iter().enumerate() {
+            writeln!(self.0, "{},{score}", rows.number(place))?;
+        }
+        Ok(())
+    }
 }
 
 fn as_text(file: &Path, report: &ScanReport) -> String {

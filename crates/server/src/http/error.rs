@@ -288,7 +288,8 @@ impl From<ScanError> for ApiError {
             ScanError::EngineUnavailable { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "engine_unavailable"),
             // Nobody waits for this answer any more.
             ScanError::Cancelled => (StatusCode::REQUEST_TIMEOUT, "timeout"),
-            ScanError::Unreadable(_) => return Self::server(&error),
+            ScanError::BaselineMismatch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "baseline_mismatch"),
+            ScanError::Unreadable(_) | ScanError::Unwritten(_) => return Self::server(&error),
         };
         Self::client(status, kind, format!("{error}."))
     }

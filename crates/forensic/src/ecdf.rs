@@ -1,0 +1,118 @@
+//! Where a number lies among those learned from: a rank as a share, and how far beyond all of them it is.
+
+use serde::{Deserialize, Serialize};
+
+/// Sorted numbers, thinned where there are many.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ecdf {
+    /// Rising: each different number, and how many lie below it and a share of those that equal it.
+    steps: Vec<(f64, f64)>,
+    count: f64,
+    /// A unit for what lies beyond: the spread of the highest tenth.
+    unit: f64,
+}
+
+/// Of more numbers every so-many-th is kept, and all of the highest.
+const MOST_STEPS: usize = 16_384;
+const KEPT_AT_THE_TOP: usize = 4_096;
+
+impl Ecdf {
+    /// Counts half of the equals as below.
+    pub(crate) fn learn(numbers: &[f64]) -> Self {
+        Self::with_equals(numbers, 0.5)
+    }
+
+    /// Counts none of the equals as below.
+    pub(crate) fn strict(numbers: &[f64]) -> Self {
+        Self::with_equals(numbers, 0.0)
+    }
+
+    fn with_equals(numbers: &[f64], share: f64) -> Self {
+        let mut sorted = numbers.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let mut steps = Vec::new();
+        let mut below = 0;
+        for equal in sorted.chunk_by(|a, b| a.total_cmp(b).is_eq()) {
+            steps.push((equal[0], below as f64 + equal.len() as f64 * share));
+            below += equal.len();
+        }
+        let tenth = sorted[sorted.len() * 9 / 10];
+        let highest = sorted.last().copied().unwrap_or(0.0);
+        let unit = (highest - tenth).max(highest.abs() * 1e-6).max(f64::MIN_POSITIVE);
+        Self {
+            steps: thinned(steps),
+            count: sorted.len() as f64,
+            unit: if unit.is_finite() { unit } else { f64::MAX },
+        }
+    }
+
+    /// Returns −ln of the share of numbers above: rising, also beyond the highest.
+    pub(crate) fn surprise(&self, number: f64) -> f64 {
+        let (highest, _) = self.steps[self.steps.len() - 1];
+        let below = self.below(number).clamp(0.5, self.count - 0.5);
+        let beyond = ((number - highest) / self.unit).max(0.0);
+        -(1.0 - below / self.count).ln() + beyond.min(f64::MAX).ln_1p()
+    }
+
+    /// Returns how many numbers lie below, a share of the equals included.
+    pub(crate) fn below(&self, number: f64) -> f64 {
+        let next = self.steps.partition_point(|(step, _)| *step < number);
+        match (next.checked_sub(1).map(|before| self.steps[before]), self.steps.get(next)) {
+            #[expect(clippy::float_cmp, reason = "numbers learned from repeat the same bits")]
+            (_, Some((step, rank))) if *step == number => *rank,
+            (None, _) => 0.0,
+            (Some(_), None) => self.count,
+            (Some((low, low_rank)), Some((high, high_rank))) => {
+                low_rank + (high_rank - low_rank) * ((number - low) / (high - low)).clamp(0.0, 1.0)
+            }
+        }
+    }
+
+    /// Whether the parts agree with each other, for one that was read from outside.
+    pub(crate) fn is_sound(&self) -> bool {
+        let is_rising = self.steps.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1);
+        let is_finite = self.steps.iter().all(|(step, rank)| step.is_finite() && rank.is_finite());
+        let last = self.steps.last().map_or(0.0, |(_, rank)| *rank);
+        is_rising
+            && is_finite
+            && self.count >= 1.0
+            && last <= self.count
+            && self.count.is_finite()
+            && self.unit > 0.0
+            && self.unit.is_finite()
+            && !self.steps.is_empty()
+    }
+}
+
+fn thinned(steps: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    let Some(body) = steps.len().checked_sub(KEPT_AT_THE_TOP).filter(|_| steps.len() > MOST_STEPS) else {
+        return steps;
+    };
+    let stride = body.div_ceil(MOST_STEPS - KEPT_AT_THE_TOP);
+    let is_kept = |place: usize| place >= body || place.is_multiple_of(stride);
+    steps.into_iter().enumerate().filter(|(place, _)| is_kept(*place)).map(|(_, step)| step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "halves have no rounding in them")]
+    fn equal_numbers_share_the_middle_of_their_ranks() {
+        let ecdf = Ecdf::learn(&[5.0, 1.0, 5.0, 9.0]);
+        assert_eq!([1.0, 5.0, 9.0].map(|number| ecdf.below(number)), [0.5, 2.0, 3.5]);
+        assert_eq!((ecdf.below(0.0), ecdf.below(10.0)), (0.0, 4.0));
+    }
+
+    #[test]
+    fn surprise_rises_also_beyond_all_that_was_seen() {
+        let numbers: Vec<f64> = (0..100_000).map(|n| (f64::from(n) * 0.618).fract()).collect();
+        let ecdf = Ecdf::learn(&numbers);
+        let surprises: Vec<f64> = (-10..200).map(|n| ecdf.surprise(f64::from(n) * 0.01 + 1e-4)).collect();
+        assert!(surprises.is_sorted());
+        assert!(ecdf.surprise(1.5) < ecdf.surprise(2.0) && ecdf.surprise(1e300).is_finite());
+        assert!((ecdf.surprise(0.99) - 100_f64.ln()).abs() < 0.05);
+        assert!(ecdf.is_sound());
+    }
+}

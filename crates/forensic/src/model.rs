@@ -1,0 +1,229 @@
+//! What was learned from a sample, and what it says of any row. One row's score does not depend on the others'.
+
+use rayon::prelude::*;
+use sentinelflow_domain::scan::{ScanEngine, ScanOptions, ScanProgress};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ScanError,
+    combinations::Combinations,
+    detectors::{BLOCK_ROWS, Detectors, Engine, Trained},
+    ecdf::Ecdf,
+    exemplars::Exemplars,
+    features::{self, Features},
+    profile,
+    schema::Schema,
+    table::{Cell, Meaning, Records, Sample, Tally},
+    threshold::Calibration,
+};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Model {
+    pub(crate) schema: Schema,
+    pub(crate) detectors: Detectors,
+    pub(crate) combinations: Option<Combinations>,
+    /// For each detector where the numbers of ordinary rows lie.
+    fusion: Vec<Ecdf>,
+    calibration: Calibration,
+    pub(crate) exemplars: Exemplars,
+    pub(crate) engine_reason: String,
+    /// Rows learned from.
+    pub(crate) rows: u64,
+    /// Rows that were held back to calibrate with; none where the rows learned from do both.
+    pub(crate) held_back: Option<u64>,
+}
+
+/// Encoded rows: numbers on a common scale, and values that come together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows {
+    pub(crate) numbers: Vec<f32>,
+    pub(crate) values: Vec<u32>,
+    /// Whether they are of the file that was learned from.
+    pub(crate) are_known: bool,
+}
+
+/// A model, and what it says of the rows it was learned from; none of them was compared with itself.
+pub(crate) struct Learned {
+    pub(crate) model: Model,
+    /// In the order of the sample.
+    pub(crate) scores: Vec<f64>,
+}
+
+/// Below this nothing can be said about what is ordinary.
+const FEWEST_ROWS: usize = 10;
+
+impl Model {
+    pub(crate) fn learn(
+        sample: &Sample,
+        names: &[String],
+        options: &ScanOptions,
+        progress: &dyn ScanProgress,
+    ) -> Result<Learned, ScanError> {
+        let rows = sample.rows.len();
+        if rows < FEWEST_ROWS {
+            return Err(ScanError::TooFewRows { rows: rows as u64, needed: FEWEST_ROWS as u64 });
+        }
+        let plans = profile::plans(sample, names, &options.ignore);
+        let (combinations, values) = Combinations::learn(sample, |column| plans[column].encoder.is_some()).unzip();
+        let (schema, features) = features::build(sample, names, plans, progress)?;
+        let Engine { engine, reason } = Engine::choose(options.engine, rows)?;
+        let Trained { detectors, mut parts, trusted } = Detectors::train(&schema, &features, engine, progress)?;
+        if let (Some(combinations), Some(values)) = (&combinations, &values) {
+            let values: Vec<&[u32]> = values.chunks_exact(combinations.width()).collect();
+            let score = |place: &u32| combinations.score(values[*place as usize], true);
+            parts.push(features.places.par_iter().map(score).collect());
+        }
+        let exemplars = Exemplars::choose(sample, &schema, &features, &trusted);
+        let fusion: Vec<Ecdf> = parts.par_iter().map(|part| Ecdf::learn(part)).collect();
+        let fused = fuse(&fusion, &parts);
+        let calibration = Calibration::learn(&fused);
+        let scores = in_sample_order(&fused, &calibration, &features);
+        let model = Self {
+            schema,
+            detectors,
+            combinations,
+            fusion,
+            calibration,
+            exemplars,
+            engine_reason: reason,
+            rows: rows as u64,
+            held_back: None,
+        };
+        Ok(Learned { model, scores })
+    }
+
+    /// Appends a row, whose cells are asked for by column; tells what each cell was taken for.
+    pub(crate) fn encode<'c>(
+        &self,
+        cell: impl Fn(usize) -> Option<Cell<'c>>,
+        tell: impl FnMut(usize, Meaning),
+        rows: &mut Rows,
+    ) {
+        let held = self.schema.hold(cell, tell);
+        self.schema.encode(&held, &mut rows.numbers);
+        if let Some(combinations) = &self.combinations {
+            combinations.values(&held, &mut rows.values);
+        }
+    }
+
+    /// Returns the scores of encoded rows: the probability that an ordinary row scores lower, 0 to 1.
+    pub(crate) fn scores(&self, rows: &Rows) -> Vec<f64> {
+        fuse(&self.fusion, &self.parts(rows)).into_iter().map(|fused| self.calibration.score(fused)).collect()
+    }
+
+    /// Returns what each detector says of encoded rows.
+    fn parts(&self, rows: &Rows) -> Vec<Vec<f64>> {
+        let mut parts = self.detectors.parts(&rows.numbers, self.schema.width());
+        if let Some(combinations) = &self.combinations {
+            let values = rows.values.chunks_exact(combinations.width());
+            parts.push(values.map(|values| combinations.score(values, rows.are_known)).collect());
+        }
+        parts
+    }
+
+    /// Returns what each detector says of records of other rows than those learned from.
+    pub(crate) fn parts_of(&self, records: &Records) -> Vec<Vec<f64>> {
+        let places: Vec<usize> = (0..records.len()).collect();
+        let blocks: Vec<Vec<Vec<f64>>> = places
+            .par_chunks(BLOCK_ROWS)
+            .map(|places| {
+                let mut rows = Rows::default();
+                for place in places {
+                    self.encode(|column| Some(records.cell(*place, column)), |_, _| (), &mut rows);
+                }
+                self.parts(&rows)
+            })
+            .collect();
+        let mut parts = vec![Vec::with_capacity(records.len()); self.fusion.len()];
+        for block in blocks {
+            parts.iter_mut().zip(block).for_each(|(part, more)| part.extend(more));
+        }
+        parts
+    }
+
+    /// Calibrates the model with what its detectors say of rows it was not learned from.
+    pub(crate) fn calibrate(&mut self, parts: &[Vec<f64>]) {
+        self.fusion = parts.iter().map(|part| Ecdf::learn(part)).collect();
+        let fused = fuse(&self.fusion, parts);
+        self.calibration = Calibration::conformal(&fused);
+        self.held_back = Some(fused.len() as u64);
+    }
+
+    /// Returns the scores of records, and what their cells came to; `columns` says where the records have the model's
+    /// columns. Works on as many cores as there are; the answer does not depend on how many.
+    pub(crate) fn judge(&self, records: &Records, columns: &[Option<usize>]) -> (Vec<f64>, Vec<Tally>) {
+        let places: Vec<usize> = (0..records.len()).collect();
+        let blocks: Vec<(Vec<f64>, Vec<Tally>)> =
+            places.par_chunks(BLOCK_ROWS).map(|places| self.judge_block(records, places, columns)).collect();
+        let mut scores = Vec::with_capacity(records.len());
+        let mut tallies = vec![Tally::default(); self.schema.columns.len()];
+        for (block, counted) in blocks {
+            scores.extend(block);
+            tallies.iter_mut().zip(&counted).for_each(|(tally, later)| tally.merge(later));
+        }
+        (scores, tallies)
+    }
+
+    fn judge_block(
+        &self,
+        records: &Records,
+        places: &[usize],
+        columns: &[Option<usize>],
+    ) -> (Vec<f64>, Vec<Tally>) {
+        let mut rows = Rows::default();
+        let mut tallies = vec![Tally::default(); self.schema.columns.len()];
+        for place in places {
+            let cell = |column: usize| Some(records.cell(*place, columns[column]?));
+            let tell = |column: usize, meaning| {
+                tallies[column].add(self.schema.columns[column].form, meaning, records.rows[*place]);
+            };
+            self.encode(cell, tell, &mut rows);
+        }
+        (self.scores(&rows), tallies)
+    }
+
+    pub(crate) fn engine(&self) -> ScanEngine {
+        self.detectors.engine()
+    }
+
+    /// Whether all parts fit together, for a model that was read from outside.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.schema.is_sound()
+            && self.detectors.is_sound(self.schema.width())
+            && self.fusion.len() == self.detectors.len() + usize::from(self.combinations.is_some())
+            && self.combinations.as_ref().is_none_or(|combinations| combinations.is_sound(self.schema.columns.len()))
+            && self.fusion.iter().all(Ecdf::is_sound)
+            && self.calibration.is_sound()
+            && self.exemplars.is_sound(&self.schema)
+    }
+}
+
+/// Returns Σ −ln(1 − u) over the parts, where u is the share of ordinary rows with a lower number.
+fn fuse(fusion: &[Ecdf], parts: &[Vec<f64>]) -> Vec<f64> {
+    let rows = parts.first().map_or(0, Vec::len);
+    let places: Vec<usize> = (0..rows).collect();
+    let fused =
+        |place: &usize| fusion.iter().zip(parts).map(|(ecdf, part)| ecdf.surprise(part[*place])).sum();
+    places.par_iter().map(fused).collect()
+}
+
+fn in_sample_order(fused: &[f64], calibration: &Calibration, features: &Features) -> Vec<f64> {
+    let mut scores = vec![0.0; fused.len()];
+    for (fused, place) in fused.iter().zip(&features.places) {
+        scores[*place as usize] = calibration.score(*fused);
+    }
+    scores
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_all_parts_find_strange_comes_first() {
+        let parts = [vec![1.0, 2.0, 3.0], vec![10.0, 5.0, 30.0]];
+        let fusion: Vec<Ecdf> = parts.iter().map(|part| Ecdf::learn(part)).collect();
+        let fused = fuse(&fusion, &parts);
+        assert!(fused[2] > fused[0] && fused[2] > fused[1]);
+    }
+}
