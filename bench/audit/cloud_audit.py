@@ -12,7 +12,8 @@ class CloudAudit(Log):
     groups = [("developer", 55), ("analyst", 30), ("admin", 15)]
     devices = ["console", "aws-cli/2.15.30 Linux", "aws-cli/2.15.30 Darwin", "Boto3/1.34.51", "Terraform/1.7.4", "aws-sdk-java/2.25.11"]
     calls = {
-        "developer": [("s3", "GetObject", 30), ("s3", "ListObjects", 14), ("lambda", "GetFunction", 9), ("lambda", "UpdateFunctionCode", 4),
+        "developer": [("s3", "GetObject", 30), ("s3", "ListObjects", 14), ("lambda", "GetFunction", 9),
+                      ("lambda", "UpdateFunctionCode", 4),
                       ("logs", "FilterLogEvents", 22), ("ec2", "DescribeInstances", 12), ("sts", "AssumeRole", 6),
                       ("ec2", "StartInstances", 1.5)],
         "analyst": [("athena", "StartQueryExecution", 26), ("athena", "GetQueryResults", 30), ("s3", "GetObject", 24),
@@ -33,7 +34,8 @@ class CloudAudit(Log):
                 "region": weighted(self.dice, [("eu-central-1", 88), ("eu-west-1", 9), ("us-east-1", 3)]),
                 "user_type": kind, "user_name": user, "source_ip": ip, "country": country, "user_agent": agent,
                 "mfa": "" if kind != "IAMUser" else "true" if self.dice.random() < 0.8 else "false", "read_only": str(reads).lower(),
-                "error_code": "AccessDenied" if self.dice.random() < 0.012 else "ThrottlingException" if self.dice.random() < 0.004 else "",
+                "error_code": "AccessDenied" if self.dice.random() < 0.012 else "ThrottlingException" if self.dice.random() < 0.004
+                else "",
                 "resource": "", "request_bytes": int(self.world.amount(620, 0.5)),
                 "response_bytes": int(size), "duration_ms": round(duration, 1), "account_id": "417702915533"}
 
@@ -102,7 +104,8 @@ class CloudAudit(Log):
         person = self.world.member("developer", "analyst")
         for at in self.world.burst(person.moment(self.dice), 60):
             size = self.world.amount(9e7, 0.8)
-            yield Event(at, self.everyday(person, at) | {"event_source": "s3.amazonaws.com", "event_name": "GetObject", "read_only": "true",
+            yield Event(at, self.everyday(person, at) | {"event_source": "s3.amazonaws.com", "event_name": "GetObject",
+                "read_only": "true",
                                                          "resource": self.dice.choice(self.buckets[person.group]),
                                                          "response_bytes": int(size), "duration_ms": round(size / 60_000, 1)})
 

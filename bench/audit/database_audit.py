@@ -22,7 +22,8 @@ class DatabaseAudit(Log):
                 "client_ip": ip, "application": program, "database": table.partition(".")[0] if table else "sales",
                 "command": command, "object": table, "rows": int(rows), "bytes_sent": int(rows * wide * self.world.amount(1, 0.2)) + 90,
                 "duration_ms": round(self.world.amount(2.2, 0.8) + rows / 220, 2),
-                "sqlstate": "57014" if self.dice.random() < 0.002 else "42501" if self.dice.random() < 0.002 else "00000", "tls": "TLSv1.3",
+                "sqlstate": "57014" if self.dice.random() < 0.002 else "42501" if self.dice.random() < 0.002 else "00000",
+                "tls": "TLSv1.3",
                 "statement": text}
 
     def everyday(self, person, at):
@@ -101,7 +102,8 @@ class DatabaseAudit(Log):
     def privilege(self):
         person = self.world.member("analyst", "support")
         for at in self.world.burst(person.moment(self.dice)):
-            command, text = self.dice.choice([("GRANT", "GRANT ALL ON sales.customers TO {u}"), ("ALTER ROLE", "ALTER ROLE {u} SUPERUSER"),
+            command, text = self.dice.choice([("GRANT", "GRANT ALL ON sales.customers TO {u}"),
+                ("ALTER ROLE", "ALTER ROLE {u} SUPERUSER"),
                 ("CREATE ROLE", "CREATE ROLE report2 LOGIN IN ROLE admins")])
             yield Event(at, self.everyday(person, at) | {"command": command, "rows": 0, "bytes_sent": 90,
                 "statement": text.format(u=person.name.replace(".", "_"))})

@@ -14,10 +14,11 @@ class ErpChanges(Log):
     devices = ["GUI 8.00", "GUI 7.70", "Fiori"]
     work = {
         "sales": [("VA02", "sales order", "quantity", 30), ("VA02", "sales order", "net price", 22),
-                  ("VA02", "sales order", "delivery date", 24), ("XD02", "customer", "phone", 8), ("XD02", "customer", "credit limit", 3)],
+                  ("VA02", "sales order", "delivery date", 24), ("XD02", "customer", "phone", 8), ("XD02", "customer", "credit limit",
+                      3)],
         "purchasing": [("ME22N", "purchase order", "quantity", 34), ("ME22N", "purchase order", "net price", 26),
-                       ("ME22N", "purchase order", "delivery date", 26), ("XK02", "vendor", "phone", 7), ("XK02", "vendor", "payment terms",
-                           3)],
+                       ("ME22N", "purchase order", "delivery date", 26), ("XK02", "vendor", "phone", 7),
+                       ("XK02", "vendor", "payment terms", 3)],
         "accounting": [("FB02", "invoice", "text", 30), ("FB02", "invoice", "payment block", 26), ("FB60", "invoice", "amount", 30),
                        ("FK02", "vendor", "bank account", 5), ("FB08", "invoice", "reversal", 4)],
         "hr": [("PA30", "employee", "address", 34), ("PA30", "employee", "cost centre", 26), ("PA30", "employee", "working time", 24),
@@ -65,7 +66,8 @@ class ErpChanges(Log):
         person = self.world.member("accounting", "sales")
         at = any_time(self.dice).replace(hour=self.dice.choice([2, 3]), minute=self.dice.randrange(40))
         cells = self.change(person, "BATCH", "invoice", "payment block")
-        return Event(at, cells | {"user": "JOB_DUNNING", "department": "", "terminal": "", "client": "background", "source_ip": "10.40.9.5",
+        return Event(at, cells | {"user": "JOB_DUNNING", "department": "", "terminal": "", "client": "background",
+                                  "source_ip": "10.40.9.5",
                                   "items": self.dice.randrange(20, 160), "language": "EN"})
 
     def rarities(self):

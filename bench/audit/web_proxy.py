@@ -32,9 +32,12 @@ class WebProxy(Log):
         status = weighted(self.dice, [(200, 88), (304, 6), (302, 3), (404, 2), (403, 0.6), (500, 0.3)])
         down = self.world.amount(median, 1.1) if status == 200 else self.world.amount(300, 0.3)
         up = self.world.amount(900, 0.6) * (5 if method in ("POST", "PUT") else 1)
-        return {"client_ip": f"10.60.{len(person.name) % 4}.{person.station}", "user": person.name if self.dice.random() < 0.98 else "", "department": person.group, "method": method, "scheme": "https" if self.dice.random() < 0.985 else "http", "host": host, "path": f"/{self.dice.choice(['', 'api/v2/', 'assets/', 'p/', 'item/'])}{self.world.hexadecimal(self.dice.choice([2, 4, 8]))}",
+        return {"client_ip": f"10.60.{len(person.name) % 4}.{person.station}", "user": person.name if self.dice.random() < 0.98 else "", "department": person.group, "method": method, "scheme": "https" if self.dice.random() < 0.985 else "http", "host": host, "path": self.path(),
                 "category": category, "server_ip": server, "server_country": country, "status": status, "content_type": kind if status == 200 else "", "bytes_down": int(down), "bytes_up": int(up), "duration_ms": int(self.world.amount(55, 0.7) + (down + up) / 9_000), "user_agent": person.devices[0] if self.dice.random() < 0.95 else person.devices[-1],
                 "referrer": host if self.dice.random() < 0.7 else "", "action": "allow" if status != 403 else "deny", "port": 443}
+
+    def path(self):
+        return f"/{self.dice.choice(['', 'api/v2/', 'assets/', 'p/', 'item/'])}{self.world.hexadecimal(self.dice.choice([2, 4, 8]))}"
 
     def machine(self):
         host, category, country, agent = self.dice.choice([("update.vendor.example", "updates", "US", "WindowsUpdate/10.0"), ("telemetry.vendor.example", "updates", "US", "Telemetry/3.1"), ("av.signatures.example", "updates", "DE", "AVClient/12.2")])
@@ -57,7 +60,7 @@ class WebProxy(Log):
         return {"stolen account": self.stolen, "odd hour": self.odd_hour, "rare command": self.tool, "mass download": self.upload, "new country": self.abroad}
 
     def stolen(self):
-        person, victim = self.world.member("office"), self.world.member("office", "engineering")
+        person, victim = self.world.member("office"), self.world.member("engineering", "marketing")
         for at in self.world.burst(person.moment(self.dice)):
             mine = self.everyday(person, at)
             yield Event(at, self.everyday(victim, at) | {"user": victim.name, "client_ip": mine["client_ip"], "user_agent": mine["user_agent"]})

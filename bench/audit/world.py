@@ -26,8 +26,10 @@ COUNTRIES = {
 HOMES = [("DE", 50), ("GB", 18), ("US", 14), ("FR", 8), ("PL", 6), ("IN", 4)]
 FAR = ["RO", "VN", "NG", "UA", "BR"]
 HOLIDAYS = ["ES", "NL", "IT", "FR", "GB", "BR"]
-FIRST = "anna ben carla david elif felix greta hugo ines jonas katja liam mara nils olga paul quinn rosa sven tara ulf vera wim yara zoe".split()
-LAST = "adler bauer costa dietz ebert falk gross hahn iqbal jung keller lang moser nowak otto pohl reis sauer thoma unger vogt weber yilmaz zander".split()
+FIRST = """anna ben carla david elif felix greta hugo ines jonas katja
+    liam mara nils olga paul quinn rosa sven tara ulf vera wim yara zoe""".split()
+LAST = """adler bauer costa dietz ebert falk gross hahn iqbal jung keller lang
+    moser nowak otto pohl reis sauer thoma unger vogt weber yilmaz zander""".split()
 
 
 class Event(NamedTuple):
