@@ -107,6 +107,9 @@ class Judgement:
         if misses:
             write_misses(misses, path, kinds, order, top)
 
+    def mean(self, of):
+        return statistics.mean(getattr(self, of))
+
 
 def write_misses(misses, path, kinds, order, top):
     """Adds the attacks that were missed, and the everyday rows that stood above them, with rank and cells."""
@@ -136,19 +139,20 @@ def judge(args):
                 for left in pathlib.Path(folder).iterdir():
                     left.unlink()
             every.append(judgement)
-            show(log.name, statistics.mean(judgement.recalls), statistics.mean(judgement.clean), statistics.mean(judgement.rare), sum(map(len, judgement.by_kind.values())))
+            cases = sum(map(len, judgement.by_kind.values()))
+            show(log.name, *map(judgement.mean, ("recalls", "clean", "rare")), cases)
             for kind, found in judgement.by_kind.items():
                 show(f"  {kind}", statistics.mean(found), None, cases=len(found))
                 by_kind[kind].append(statistics.mean(found))
     print("mean over logs")
     for kind, shares in by_kind.items():
         show(f"  {kind}", statistics.mean(shares), None)
-    recall = statistics.mean(statistics.mean(judgement.recalls) for judgement in every)
-    clean = statistics.mean(statistics.mean(judgement.clean) for judgement in every)
+    recall, clean, rare = (statistics.mean(judgement.mean(of) for judgement in every) for of in ("recalls", "clean", "rare"))
+    show("all", recall, clean, rare)
     worst = max(max(judgement.clean) for judgement in every)
-    show("all", recall, clean, statistics.mean(statistics.mean(judgement.rare) for judgement in every))
     print(f"recall at {FLAGGED:.1%} flagged: {recall:.1%} {'ok' if recall >= LEAST_RECALL else 'BELOW'} (≥ {LEAST_RECALL:.0%})")
-    print(f"flagged of clean logs: mean {clean:.2%}, at worst {worst:.2%} {'ok' if worst <= MOST_FLAGGED else 'ABOVE'} (≤ {MOST_FLAGGED:.1%})")
+    verdict = "ok" if worst <= MOST_FLAGGED else "ABOVE"
+    print(f"flagged of clean logs: mean {clean:.2%}, at worst {worst:.2%} {verdict} (≤ {MOST_FLAGGED:.1%})")
 
 
 def main():
