@@ -105,7 +105,8 @@ def judge(measured):
     for smaller, larger in zip(measured, measured[1:]):
         size, cpu = larger.size / smaller.size, larger.cpu_s / smaller.cpu_s
         verdict = "in a line or less" if cpu <= 1.1 * size else "MORE than in a line"
-        print(f"{smaller.size / GIGABYTE:.2g} to {larger.size / GIGABYTE:.2g} GB: {size:.1f} times the bytes, {cpu:.1f} times the CPU: {verdict}")
+        sizes = f"{smaller.size / GIGABYTE:.2g} to {larger.size / GIGABYTE:.2g} GB"
+        print(f"{sizes}: {size:.1f} times the bytes, {cpu:.1f} times the CPU: {verdict}")
 
 
 def main():
