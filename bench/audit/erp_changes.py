@@ -71,7 +71,7 @@ class ErpChanges(Log):
                                   "items": self.dice.randrange(20, 160), "language": "EN"})
 
     def rarities(self):
-        for _ in range(60):
+        for _ in range(30):
             person = self.world.member("accounting")
             yield Event(month_end(self.dice), self.change(person, "F.05", "ledger", "valuation") | {"items": self.dice.randrange(40, 400),
                 "client": "GUI 8.00"})

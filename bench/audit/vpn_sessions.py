@@ -18,8 +18,8 @@ class VpnSessions(Log):
     def everyday(self, person, at):
         failed = self.dice.random() < 0.04
         system, client = self.dice.choice(person.devices).split("|")
-        minutes = 0 if failed else self.world.amount(95, 0.9)
-        down = minutes * self.world.amount(1.1e6 * person.scale, 0.9)
+        minutes = 0 if failed else self.world.amount(95, 0.7)
+        down = minutes * self.world.amount(1.1e6 * person.scale, 0.7)
         return {"correlation_id": self.world.hexadecimal(20), "user": person.name, "group": person.group,
                 "application": weighted(self.dice,
             self.apps[person.group]),
@@ -34,16 +34,16 @@ class VpnSessions(Log):
                 "gateway": "gw-eu-1" if person.country != "US" else "gw-us-1"}
 
     def rarities(self):
-        for _ in range(9):
+        for _ in range(4):
             person, country = self.world.member("staff", "it"), self.dice.choice(HOLIDAYS)
             ip = address(self.dice, country)
             for at in self.world.burst(person.moment(self.dice), 40_000):
                 yield Event(at, self.everyday(person, at) | {"ip": ip, "country": country, "city": COUNTRIES[country][0][0]})
         on_call = self.world.member("it")
-        for _ in range(12):
+        for _ in range(8):
             at = self.world.night(on_call)
             yield Event(at, self.everyday(on_call, at) | {"application": "jump-host"})
-        for _ in range(25):
+        for _ in range(10):
             person = self.world.somebody()
             at = person.moment(self.dice)
             yield Event(at, self.everyday(person, at) | {"device": f"{person.name[0].upper()}{self.dice.randrange(250, 400)}-0"})
