@@ -11,6 +11,8 @@ pub use error::ScanError;
 pub use limits::Limits;
 pub use scan::{ScanOutcome, scan};
 
+pub mod report;
+
 mod detectors;
 mod features;
 mod fusion;
