@@ -32,7 +32,7 @@ pub(super) fn section(report: &ScanReport) -> Markup {
                 figcaption {
                     p {
                         "Each bar counts rows; the further to the right, the fewer ordinary rows would be as unusual. "
-                        "Each step to the next line is ten times as many rows."
+                        "The scale of the counts is logarithmic, so that a few rows are seen beside many."
                     }
                     ul.legend {
                         li { span.swatch.bar {} "below the cut-off" }
@@ -123,7 +123,7 @@ impl Chart {
         html! {
             @if right > left {
                 rect class=(class) x=(at(left, WIDTH)) y=(at(top, HEIGHT))
-                    width=(at(right - left, WIDTH)) height=(at(BASE - top, HEIGHT));
+                    width=(at(right - left, WIDTH)) height=(at(BASE - top, HEIGHT)) {}
             }
         }
     }
@@ -135,7 +135,7 @@ impl Chart {
         html! {
             @if end > middle {
                 line.clean x1=(at(self.x(middle), WIDTH)) y1=(at(self.y(self.clean), HEIGHT))
-                    x2=(at(self.x(end + middle), WIDTH)) y2=(at(self.y(self.clean / 10_f64.powf(end)), HEIGHT));
+                    x2=(at(self.x(end + middle), WIDTH)) y2=(at(self.y(self.clean / 10_f64.powf(end)), HEIGHT)) {}
             }
         }
     }
@@ -147,7 +147,7 @@ impl Chart {
             text x="0" y="14" { "rows" }
             @for decade in (0..=highest).filter(|decade| decade.is_multiple_of(step)) {
                 @let y = self.y(10_f64.powf(decade as f64));
-                line.grid x1=(at(LEFT, WIDTH)) y1=(at(y, HEIGHT)) x2=(at(RIGHT, WIDTH)) y2=(at(y, HEIGHT));
+                line.grid x1=(at(LEFT, WIDTH)) y1=(at(y, HEIGHT)) x2=(at(RIGHT, WIDTH)) y2=(at(y, HEIGHT)) {}
                 text.end x=(at(LEFT - 6.0, WIDTH)) y=(at(y + 4.0, HEIGHT)) { (power_of_ten(decade)) }
             }
         }
@@ -157,12 +157,14 @@ impl Chart {
         let units = text::whole(self.units);
         let step = if units > 4 { 2 } else { 1 };
         html! {
-            line.axis x1=(at(LEFT, WIDTH)) y1=(at(BASE, HEIGHT)) x2=(at(RIGHT, WIDTH)) y2=(at(BASE, HEIGHT));
-            @for unit in (0..=units).filter(|unit| unit.is_multiple_of(step)) {
+            line.axis x1=(at(LEFT, WIDTH)) y1=(at(BASE, HEIGHT)) x2=(at(RIGHT, WIDTH)) y2=(at(BASE, HEIGHT)) {}
+            @for unit in 0..=units {
                 @let x = self.x(unit as f64);
                 @let anchor = if unit == 0 { "start" } else if unit == units { "end" } else { "middle" };
-                line.axis x1=(at(x, WIDTH)) y1=(at(BASE, HEIGHT)) x2=(at(x, WIDTH)) y2=(at(BASE + 4.0, HEIGHT));
-                text class=(anchor) x=(at(x, WIDTH)) y=(at(BASE + 18.0, HEIGHT)) { (rarity(unit)) }
+                line.axis x1=(at(x, WIDTH)) y1=(at(BASE, HEIGHT)) x2=(at(x, WIDTH)) y2=(at(BASE + 4.0, HEIGHT)) {}
+                @if unit.is_multiple_of(step) {
+                    text class=(anchor) x=(at(x, WIDTH)) y=(at(BASE + 18.0, HEIGHT)) { (rarity(unit)) }
+                }
             }
             text.middle x=(at(f64::midpoint(LEFT, RIGHT), WIDTH)) y=(at(HEIGHT - 6.0, HEIGHT)) {
                 "ordinary rows that score as high →"
@@ -174,7 +176,7 @@ impl Chart {
         let x = self.x(cutoff);
         let anchor = if x > f64::midpoint(LEFT, RIGHT) { "end" } else { "start" };
         html! {
-            line.cutoff x1=(at(x, WIDTH)) y1=(at(TOP - 6.0, HEIGHT)) x2=(at(x, WIDTH)) y2=(at(BASE, HEIGHT));
+            line.cutoff x1=(at(x, WIDTH)) y1=(at(TOP - 6.0, HEIGHT)) x2=(at(x, WIDTH)) y2=(at(BASE, HEIGHT)) {}
             text class=(anchor) x=(at(x, WIDTH)) y="14" { "cut-off: " (text::one_in(cutoff)) }
         }
     }

@@ -79,7 +79,7 @@ fn draw(slices: &[Slice], fullest: &Slice, total: u64) -> Markup {
     html! {
         svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(described) {
             text x="0" y="14" { "at most " (text::number(fullest.flagged)) " flagged in a slice" }
-            rect.ground x="0" y=(at(TOP, HEIGHT)) width=(at(WIDTH, WIDTH)) height=(at(BASE - TOP, HEIGHT));
+            rect.ground x="0" y=(at(TOP, HEIGHT)) width=(at(WIDTH, WIDTH)) height=(at(BASE - TOP, HEIGHT)) {}
             @for (place, slice) in slices.iter().enumerate().filter(|(_, slice)| slice.flagged > 0) {
                 @let part = slice.flagged as f64 / fullest.flagged as f64;
                 @let height = (part * (BASE - TOP)).max(LEAST_HEIGHT);
@@ -89,7 +89,7 @@ fn draw(slices: &[Slice], fullest: &Slice, total: u64) -> Markup {
                     title { (slice.rows()) ": " (text::number(slice.flagged)) " flagged" }
                 }
             }
-            line.axis x1="0" y1=(at(BASE, HEIGHT)) x2=(at(WIDTH, WIDTH)) y2=(at(BASE, HEIGHT));
+            line.axis x1="0" y1=(at(BASE, HEIGHT)) x2=(at(WIDTH, WIDTH)) y2=(at(BASE, HEIGHT)) {}
             text.start x="0" y=(at(BASE + 17.0, HEIGHT)) { "row 1" }
             text.end x=(at(WIDTH, WIDTH)) y=(at(BASE + 17.0, HEIGHT)) { "row " (text::number(total)) }
         }

@@ -16,6 +16,10 @@ pub(super) fn section(report: &ScanReport) -> Markup {
         @if report.threats_detected > 0 {
             section {
                 h2 { "The most unusual rows" }
+                p.quiet {
+                    "“1 in 200” says that of 200 ordinary rows one scores as high. The percentages are the columns’ "
+                    "parts in the score."
+                }
                 @for threat in shown { (row(threat)) }
                 (text::left_out(report.threats_detected.saturating_sub(shown.len() as u64), "flagged rows"))
             }
@@ -44,7 +48,7 @@ fn because(reason: &ColumnReason) -> Markup {
     html! {
         (text::name(&reason.column)) " = " (text::cell(&reason.value))
         @if !reason.typical.is_empty() { ", usually " (text::quoted(&reason.typical, text::VALUE)) }
-        " " span.share class=(tint(reason.share)) { (text::percent(reason.share)) }
+        " " span class={ "share " (tint(reason.share)) } { (text::percent(reason.share)) }
     }
 }
 

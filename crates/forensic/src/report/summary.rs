@@ -11,7 +11,7 @@ pub(super) fn section(filename: &str, finished_at: &str, report: &ScanReport) ->
     html! {
         header {
             p.quiet { "Scan of " (text::quoted(filename, text::LONG)) }
-            h1 { (headline(report.threats_detected, report.total_scanned)) }
+            h1 { (headline(report)) }
             (meaning(report))
         }
         section {
@@ -21,20 +21,30 @@ pub(super) fn section(filename: &str, finished_at: &str, report: &ScanReport) ->
     }
 }
 
-fn headline(flagged: u64, total: u64) -> String {
+fn headline(report: &ScanReport) -> String {
+    let (flagged, total) = (report.threats_detected, report.total_scanned);
+    let is_one = flagged == 1;
+    let verb = match (is_as_calm_as_clean(report), is_one) {
+        (true, true) => "stands out",
+        (true, false) => "stand out",
+        (false, true) => "doesn’t belong",
+        (false, false) => "don’t belong",
+    };
     match (flagged, total) {
         (_, 0) => "The file holds no rows".to_owned(),
-        (0, 1) => "The only row is all there is to compare with".to_owned(),
         (0, _) => format!("None of {} stands out", text::rows(total)),
-        (1, _) => format!("1 of {} doesn’t belong", text::rows(total)),
-        _ => format!("{} of {} don’t belong", text::number(flagged), text::rows(total)),
+        _ => format!("{} of {} {verb}", text::number(flagged), text::rows(total)),
     }
+}
+
+/// Tells whether no more rows are flagged than a file of this size without anomalies would have.
+fn is_as_calm_as_clean(report: &ScanReport) -> bool {
+    report.threats_detected as f64 <= clean_file_rows(report)
 }
 
 /// What a reader who knows nothing of statistics should make of the headline.
 fn meaning(report: &ScanReport) -> Markup {
     let columns = telling_columns(&report.threats);
-    let is_as_calm = report.threats_detected > 0 && report.threats_detected <= clean_file_rows(report);
     html! {
         @if !columns.is_empty() {
             p.lead {
@@ -46,7 +56,7 @@ fn meaning(report: &ScanReport) -> Markup {
                 "."
             }
         }
-        @if is_as_calm {
+        @if report.threats_detected > 0 && is_as_calm_as_clean(report) {
             p.lead {
                 "That is no more than a file of this size without anomalies would give: these rows are the most "
                 "unusual ones, not necessarily wrong ones."
@@ -83,9 +93,9 @@ pub(super) fn share_by_column(threats: &[Anomaly]) -> Vec<(&str, f64)> {
     columns
 }
 
-/// Returns how many rows of a file of this size without anomalies the cut-off would flag.
-fn clean_file_rows(report: &ScanReport) -> u64 {
-    text::whole((report.total_scanned as f64 * text::in_unit(report.expected_false_alarms)).round())
+/// Returns how many rows of a file of this size without anomalies the cut-off would flag, on average.
+fn clean_file_rows(report: &ScanReport) -> f64 {
+    report.total_scanned as f64 * text::in_unit(report.expected_false_alarms)
 }
 
 fn facts(filename: &str, finished_at: &str, report: &ScanReport) -> Markup {
@@ -101,15 +111,15 @@ fn facts(filename: &str, finished_at: &str, report: &ScanReport) -> Markup {
                     @if report.threats_detected > 0 { ", " (text::percent(flagged_share)) " of all" }
                 }))
                 (fact("Cut-off", &html! {
-                    "score of " (text::score(report.threshold_used)) " or more: "
-                    (text::one_in(text::surprise(report.threshold_used)))
+                    "a score of " (text::score(report.threshold_used)) " or more, as high as that of "
+                    (text::one_in(text::surprise(report.threshold_used))) " ordinary rows"
                     @if !report.threshold_method.is_empty() {
                         p.quiet { (text::quoted(&report.threshold_method, text::PARAGRAPH)) }
                     }
                 }))
                 @if report.expected_false_alarms > 0.0 {
                     (fact("A clean file would give", &html! {
-                        "about " (text::rows(clean_file_rows(report))) ", "
+                        (about(clean_file_rows(report))) ", "
                         (text::percent(report.expected_false_alarms)) " of all"
                     }))
                 }
@@ -124,6 +134,14 @@ fn facts(filename: &str, finished_at: &str, report: &ScanReport) -> Markup {
                 }
             }
         }
+    }
+}
+
+fn about(rows: f64) -> String {
+    if rows < 0.5 {
+        "less than 1 row".to_owned()
+    } else {
+        format!("about {}", text::rows(text::whole(rows.round())))
     }
 }
 

@@ -99,10 +99,13 @@ pub(super) fn percent(share: f64) -> String {
         0.001.. => 3,
         _ => return "below 0.001\u{a0}%".to_owned(),
     };
-    let digits = format!("{percent:.decimals$}");
-    let digits =
-        if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { &digits };
-    format!("{digits}\u{a0}%")
+    format!("{}\u{a0}%", decimal(percent, decimals))
+}
+
+/// Returns a number with at most so many decimals.
+fn decimal(number: f64, decimals: usize) -> String {
+    let digits = format!("{number:.decimals$}");
+    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.').to_owned() } else { digits }
 }
 
 /// Returns the number within 0 to 1, 0 if it is none.
@@ -134,10 +137,10 @@ pub(super) fn one_in(surprise: f64) -> String {
     }
 }
 
-/// Returns a score with six decimals, and never as the certainty that it isn't.
+/// Returns a score with up to six decimals, and never as the certainty that it isn't.
 pub(super) fn score(score: f64) -> String {
     let score = in_unit(score);
-    if score > 0.999_999 && score < 1.0 { "above 0.999999".to_owned() } else { format!("{score:.6}") }
+    if score > 0.999_999 && score < 1.0 { "above 0.999999".to_owned() } else { decimal(score, 6) }
 }
 
 /// Returns the whole part of a number, 0 of one below.
