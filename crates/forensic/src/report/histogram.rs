@@ -155,7 +155,13 @@ impl Chart {
 
     fn surprise_axis(&self) -> Markup {
         let units = text::whole(self.units);
-        let step = if units > 4 { 2 } else { 1 };
+        // So that no two labels meet, the longer of which are at the right.
+        let step = match units {
+            ..=3 => 1,
+            6 => 3,
+            8.. => 4,
+            _ => 2,
+        };
         html! {
             line.axis x1=(at(LEFT, WIDTH)) y1=(at(BASE, HEIGHT)) x2=(at(RIGHT, WIDTH)) y2=(at(BASE, HEIGHT)) {}
             @for unit in 0..=units {
@@ -182,12 +188,9 @@ impl Chart {
     }
 }
 
+/// Returns the label of the axis: the last says less than its bin, which has no end.
 fn rarity(unit: u64) -> String {
-    match unit {
-        0 => "all".to_owned(),
-        8.. => "100 million".to_owned(),
-        unit => text::one_in(unit as f64),
-    }
+    if unit < 8 { text::one_in(unit as f64) } else { "1 in 100 million".to_owned() }
 }
 
 fn power_of_ten(decade: u64) -> Markup {

@@ -23,7 +23,7 @@ pub(super) fn section(report: &ScanReport) -> Markup {
     let with_any = slices.iter().filter(|slice| slice.flagged > 0).count();
     html! {
         section {
-            h2 { "Where in the file they lie" }
+            h2 { "Where in the file" }
             figure {
                 (draw(&slices, fullest, report.total_scanned))
                 figcaption {
@@ -56,7 +56,8 @@ impl Slice {
 
 /// Returns the slices of the file, several as one where there are more than can be drawn.
 fn slices(places: &Places, total: u64) -> Vec<Slice> {
-    if places.rows_per_slice == 0 || places.flagged.is_empty() {
+    // One slice alone says nothing of a place.
+    if places.rows_per_slice == 0 || places.flagged.len() < 2 {
         return Vec::new();
     }
     let together = places.flagged.len().div_ceil(MOST_SLICES);

@@ -48,7 +48,7 @@ fn meaning(report: &ScanReport) -> Markup {
     html! {
         @if !columns.is_empty() {
             p.lead {
-                "What gives them away most: "
+                "Most telling: "
                 @for (place, column) in columns.iter().enumerate() {
                     @if place > 0 { ", " }
                     (text::name(column))
@@ -58,8 +58,8 @@ fn meaning(report: &ScanReport) -> Markup {
         }
         @if report.threats_detected > 0 && is_as_calm_as_clean(report) {
             p.lead {
-                "That is no more than a file of this size without anomalies would give: these rows are the most "
-                "unusual ones, not necessarily wrong ones."
+                "That is no more than a file of this size without anomalies would give: unusual, but not necessarily "
+                "wrong."
             }
         } @else if report.threats_detected > 0 {
             p.quiet {
@@ -111,8 +111,8 @@ fn facts(filename: &str, finished_at: &str, report: &ScanReport) -> Markup {
                     @if report.threats_detected > 0 { ", " (text::percent(flagged_share)) " of all" }
                 }))
                 (fact("Cut-off", &html! {
-                    "a score of " (text::score(report.threshold_used)) " or more, as high as that of "
-                    (text::one_in(text::surprise(report.threshold_used))) " ordinary rows"
+                    "a score of " (text::score(report.threshold_used)) " or more; of ordinary rows "
+                    (text::one_in(text::surprise(report.threshold_used))) " would score as high"
                     @if !report.threshold_method.is_empty() {
                         p.quiet { (text::quoted(&report.threshold_method, text::PARAGRAPH)) }
                     }

@@ -68,7 +68,7 @@ pub(super) fn cell(value: &Value) -> Markup {
 
 /// Returns what is said below a list that was cut off; nothing where it was not.
 pub(super) fn left_out(count: u64, what: &str) -> Markup {
-    html! { @if count > 0 { p.quiet { "And " (number(count)) " more " (what) ", not shown here." } } }
+    html! { @if count > 0 { p.quiet { "And " (number(count)) " more of the " (what) ", not shown here." } } }
 }
 
 /// Returns a count with separators of thousands.
@@ -124,14 +124,14 @@ pub(super) fn surprise(score: f64) -> f64 {
 /// Returns which part of ordinary rows scores as high, such as “1 in 200”.
 pub(super) fn one_in(surprise: f64) -> String {
     if surprise >= MOST_SURPRISE {
-        return "1 in 100 million or rarer".to_owned();
+        return "1 in 100 million or fewer".to_owned();
     }
     let rows = 10_f64.powf(surprise);
     // Two digits: the third of so rare an event can't be known.
     let digits = 10_f64.powf((surprise.floor() - 1.0).max(0.0));
     let rounded = whole((rows / digits).round() * digits);
     match rounded {
-        ..=1 => "any row".to_owned(),
+        ..=1 => "all".to_owned(),
         1_000_000.. if rounded.is_multiple_of(1_000_000) => format!("1 in {} million", rounded / 1_000_000),
         _ => format!("1 in {}", number(rounded)),
     }
@@ -188,16 +188,12 @@ mod tests {
         for (share, written) in shares {
             assert_eq!(percent(share), format!("{written}\u{a0}%"));
         }
-        let rarities = [
-            (0.0, "any row"),
-            (0.995, "1 in 200"),
-            (0.999_934, "1 in 15,000"),
-            (0.999_999, "1 in 1 million"),
-        ];
+        let rarities =
+            [(0.0, "all"), (0.995, "1 in 200"), (0.999_934, "1 in 15,000"), (0.999_999, "1 in 1 million")];
         for (score, written) in rarities {
             assert_eq!(one_in(surprise(score)), written);
         }
-        assert_eq!(one_in(surprise(1.0)), "1 in 100 million or rarer");
+        assert_eq!(one_in(surprise(1.0)), "1 in 100 million or fewer");
         assert_eq!(score(0.999_999_99), "above 0.999999");
     }
 

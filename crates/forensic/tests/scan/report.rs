@@ -94,10 +94,10 @@ fn the_largest_report_stays_small_and_says_what_it_leaves_out() {
         assert_harmless(&page);
         let text = text_of(&Html::parse_document(&page), "p.quiet");
         for left_out in [
-            "And 900 more flagged rows",
-            "And 700 more columns",
-            "And 950 more notes",
-            "And 900 more sightings",
+            "And 900 more of the flagged rows",
+            "And 700 more of the columns",
+            "And 950 more of the notes",
+            "And 900 more of the sightings",
         ] {
             assert!(text.contains(left_out), "{left_out}");
         }
