@@ -13,6 +13,8 @@ pub use limits::Limits;
 pub use scan::scan;
 pub use witness::{NoWitness, Scores, SeenRows, Witness};
 
+pub mod report;
+
 mod scan;
 
 mod table;

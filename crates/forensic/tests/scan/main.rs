@@ -17,6 +17,7 @@ mod bad_files;
 mod columns;
 mod hostile_workbooks;
 mod promises;
+mod report;
 mod workbooks;
 
 /// The statistical engine is enough wherever a test is not about engines.

@@ -10,14 +10,15 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use sentinelflow_domain::scan::{
-    Anomaly, ColumnReason, Cutoff, EngineChoice, ScanOptions, ScanProgress, ScanReport,
+use sentinelflow_domain::{
+    clock::Clock as _,
+    scan::{Anomaly, ColumnReason, Cutoff, EngineChoice, ScanOptions, ScanProgress, ScanReport},
 };
-use sentinelflow_forensic::{Baseline, Limits, NoWitness, SeenRows, Witness, learn, scan};
+use sentinelflow_forensic::{Baseline, Limits, NoWitness, SeenRows, Witness, learn, report, scan};
 use serde::Serialize;
 
 use super::{print, tell};
-use crate::printable::shown;
+use crate::{printable::shown, telemetry::SystemClock};
 
 #[derive(Args)]
 pub struct ScanArgs {
@@ -35,9 +36,9 @@ pub struct ScanArgs {
     /// Flag at most this share of a file without anomalies [default: 0.005]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     max_false_alarms: Option<f64>,
-    /// How many flagged rows to show
-    #[arg(long, default_value_t = 20)]
-    limit: usize,
+    /// How many flagged rows to show [default: 20; of html, which shows no more, 100]
+    #[arg(long)]
+    limit: Option<usize>,
     /// The sheet of a workbook [default: the first that has rows]
     #[arg(long)]
     sheet: Option<String>,
@@ -46,6 +47,9 @@ pub struct ScanArgs {
     ignore: Vec<String>,
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
+    /// Write the result to this file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Write a score for every row to this file (CSV: row,score)
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
@@ -69,6 +73,8 @@ enum Format {
     Table,
     Json,
     Csv,
+    /// One page to hand to somebody, of one file
+    Html,
 }
 
 fn fraction(text: &str) -> Result<f64, String> {
@@ -83,10 +89,14 @@ fn share(text: &str) -> Result<f64, String> {
 
 /// Scans every file; one that can't be scanned is told and costs only itself.
 pub fn run(args: &ScanArgs) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        args.scores.is_none() || args.files.len() == 1,
-        "--scores takes the scores of one file only"
-    );
+    let one_file_only = [
+        (args.scores.is_some(), "--scores takes the scores of one file only"),
+        (args.output.is_some(), "--output takes the result of one file only"),
+        (args.format == Format::Html, "--format html makes a page of one file only"),
+    ];
+    for (is_asked, sentence) in one_file_only {
+        anyhow::ensure!(!is_asked || args.files.len() == 1, sentence);
+    }
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
     if let Some(path) = &args.save_baseline {
         return save_baseline(&args.files, path, args);
@@ -120,10 +130,17 @@ fn scan_one(file: &Path, baseline: Option<&Baseline>, args: &ScanArgs) -> anyhow
     };
     bar.0.finish_and_clear();
     let report = report?;
-    match args.format {
-        Format::Table => print(&as_text(file, &report)),
-        Format::Json => print(&as_json(file, &report)?),
-        Format::Csv => print(&as_csv(file, &report)?),
+    let text = match args.format {
+        Format::Table => as_text(file, &report),
+        Format::Json => as_json(file, &report)?,
+        Format::Csv => as_csv(file, &report)?,
+        Format::Html => as_html(file, &report),
+    };
+    match &args.output {
+        Some(path) => {
+            std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+        }
+        None => print(&text),
     }
 }
 
@@ -138,7 +155,7 @@ fn options(args: &ScanArgs) -> ScanOptions {
             .or(args.top.map(Cutoff::Top))
             .or(args.max_false_alarms.map(Cutoff::FalseAlarms))
             .unwrap_or_default(),
-        limit: args.limit,
+        limit: args.limit.unwrap_or(if args.format == Format::Html { 100 } else { 20 }),
         sheet: args.sheet.clone(),
         ignore: args.ignore.clone(),
     }
@@ -265,6 +282,12 @@ fn as_csv(file: &Path, report: &ScanReport) -> anyhow::Result<String> {
     let mut text = String::from_utf8(writer.into_inner()?)?;
     text.truncate(text.trim_end().len());
     Ok(text)
+}
+
+/// Returns the page; whoever it is handed to need not know the folders of this machine.
+fn as_html(file: &Path, report: &ScanReport) -> String {
+    let name = file.file_name().unwrap_or(file.as_os_str());
+    report::html(&name.to_string_lossy(), &SystemClock.now().to_string(), report)
 }
 
 /// Returns a cell that a spreadsheet won't take for a formula; numbers stay as they are.

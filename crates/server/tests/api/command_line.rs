@@ -78,6 +78,28 @@ fn scan_tells_the_anomalies_and_writes_a_score_for_every_row() {
     assert!(text(&as_csv.stdout).starts_with("file,row,score,column,value,typical,share\nt.csv,151,"));
 }
 
+#[test]
+fn scan_makes_a_page_of_one_file() {
+    let folder = TempDir::new().unwrap();
+    let rows: Vec<String> = (0..100).map(|row| format!("{},{}", row * 7 % 31, row * 5 % 23)).collect();
+    std::fs::write(folder.path().join("t.csv"), format!("a,b\n{}\n9999,1\n", rows.join("\n"))).unwrap();
+    let printed = sentinelflow(folder.path(), &["scan", "t.csv", "--top", "1", "--format", "html"]);
+    assert_eq!(printed.status.code(), Some(0), "{}", text(&printed.stderr));
+    let page = text(&printed.stdout);
+    assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"), "{page}");
+    assert!(page.contains("1 of 101 rows") && page.contains("Row 101"), "{page}");
+
+    let written = sentinelflow(folder.path(), &["scan", "t.csv", "--format", "html", "--output", "t.html"]);
+    assert!(written.status.success() && written.stdout.is_empty(), "{}", text(&written.stderr));
+    assert!(
+        std::fs::read_to_string(folder.path().join("t.html")).unwrap().contains("<td><bdi>t.csv</bdi></td>")
+    );
+
+    let of_two = sentinelflow(folder.path(), &["scan", "t.csv", "t.csv", "--format", "html"]);
+    assert_eq!(of_two.status.code(), Some(1));
+    assert!(text(&of_two.stderr).contains("--format html makes a page of one file only"));
+}
+
 fn score(line: &str) -> f64 {
     line.split(',').nth(1).unwrap().parse().unwrap()
 }
