@@ -140,12 +140,13 @@ impl Search<'_> {
         };
         let mut numbers = Vec::new();
         encoder.encode(&held, &mut numbers);
-        for (x, feature) in row.numbers.iter_mut().zip(&schema.features).filter(|(_, feature)| feature.column == column)
+        for (x, feature) in
+            row.numbers.iter_mut().zip(&schema.features).filter(|(_, feature)| feature.column == column)
         {
             *x = feature.scaled(numbers[feature.number]);
         }
-        if let Some(combinations) = &self.model.combinations {
-            combinations.change(column, &held, &mut row.values);
+        if let Some(habits) = &self.model.habits {
+            habits.change(column, &held, &mut row.traits);
         }
     }
 }

@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn surprise_rises_also_beyond_all_that_was_seen() {
-        let numbers: Vec<f64> = (0..100_000).map(|n| (f64::from(n) * 0.618_033_988_749_895).fract()).collect();
+        let numbers: Vec<f64> =
+            (0..100_000).map(|n| (f64::from(n) * 0.618_033_988_749_895).fract()).collect();
         let ecdf = Ecdf::learn(&numbers);
         let surprises: Vec<f64> = (-10..200).map(|n| ecdf.surprise(f64::from(n) * 0.01 + 1e-4)).collect();
         assert!(surprises.is_sorted());

@@ -25,9 +25,10 @@ mod profile;
 mod rarity;
 mod schema;
 
-mod combinations;
 mod detectors;
 mod ecdf;
+mod fusion;
+mod habits;
 mod model;
 mod threshold;
 

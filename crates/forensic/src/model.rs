@@ -6,25 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ScanError,
-    combinations::Combinations,
     detectors::{BLOCK_ROWS, Detectors, Engine, Trained},
-    ecdf::Ecdf,
     exemplars::Exemplars,
     features::{self, Features},
+    fusion::Fusion,
+    habits::{Habits, Traits},
     profile,
     schema::Schema,
     table::{Cell, Meaning, Records, Sample, Tally},
-    threshold::Calibration,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Model {
     pub(crate) schema: Schema,
     pub(crate) detectors: Detectors,
-    pub(crate) combinations: Option<Combinations>,
-    /// For each detector where the numbers of ordinary rows lie.
-    fusion: Vec<Ecdf>,
-    calibration: Calibration,
+    pub(crate) habits: Option<Habits>,
+    fusion: Fusion,
     pub(crate) exemplars: Exemplars,
     pub(crate) engine_reason: String,
     /// Rows learned from.
@@ -33,11 +30,11 @@ pub(crate) struct Model {
     pub(crate) held_back: Option<u64>,
 }
 
-/// Encoded rows: numbers on a common scale, and values that come together.
+/// Encoded rows: numbers on a common scale, and what habits see.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
     pub(crate) numbers: Vec<f32>,
-    pub(crate) values: Vec<u32>,
+    pub(crate) traits: Traits,
     /// Whether they are of the file that was learned from.
     pub(crate) are_known: bool,
 }
@@ -64,26 +61,24 @@ impl Model {
             return Err(ScanError::TooFewRows { rows: rows as u64, needed: FEWEST_ROWS as u64 });
         }
         let plans = profile::plans(sample, names, &options.ignore);
-        let (combinations, values) = Combinations::learn(sample, |column| plans[column].encoder.is_some()).unzip();
+        let habits = Habits::learn(sample, |column| options.ignore.contains(&names[column]));
         let (schema, features) = features::build(sample, names, plans, progress)?;
         let Engine { engine, reason } = Engine::choose(options.engine, rows)?;
-        let Trained { detectors, mut parts, trusted } = Detectors::train(&schema, &features, engine, progress)?;
-        if let (Some(combinations), Some(values)) = (&combinations, &values) {
-            let values: Vec<&[u32]> = values.chunks_exact(combinations.width()).collect();
-            let score = |place: &u32| combinations.score(values[*place as usize], true);
-            parts.push(features.places.par_iter().map(score).collect());
-        }
+        let Trained { detectors, mut parts, trusted } =
+            Detectors::train(&schema, &features, engine, progress)?;
+        let habits = habits.map(|(habits, traits)| {
+            let scores = habits.scores(&traits, true);
+            parts.push(features.places.iter().map(|place| scores[*place as usize]).collect());
+            habits
+        });
         let exemplars = Exemplars::choose(sample, &schema, &features, &trusted);
-        let fusion: Vec<Ecdf> = parts.par_iter().map(|part| Ecdf::learn(part)).collect();
-        let fused = fuse(&fusion, &parts);
-        let calibration = Calibration::learn(&fused);
-        let scores = in_sample_order(&fused, &calibration, &features);
+        let fusion = Fusion::learn(&parts, habits.is_some());
+        let scores = in_sample_order(&fusion.scores(&parts), &features);
         let model = Self {
             schema,
             detectors,
-            combinations,
+            habits,
             fusion,
-            calibration,
             exemplars,
             engine_reason: reason,
             rows: rows as u64,
@@ -101,23 +96,20 @@ impl Model {
     ) {
         let held = self.schema.hold(cell, tell);
         self.schema.encode(&held, &mut rows.numbers);
-        if let Some(combinations) = &self.combinations {
-            combinations.values(&held, &mut rows.values);
+        if let Some(habits) = &self.habits {
+            habits.encode(&held, &mut rows.traits);
         }
     }
 
     /// Returns the scores of encoded rows: the probability that an ordinary row scores lower, 0 to 1.
     pub(crate) fn scores(&self, rows: &Rows) -> Vec<f64> {
-        fuse(&self.fusion, &self.parts(rows)).into_iter().map(|fused| self.calibration.score(fused)).collect()
+        self.fusion.scores(&self.parts(rows))
     }
 
     /// Returns what each detector says of encoded rows.
     fn parts(&self, rows: &Rows) -> Vec<Vec<f64>> {
         let mut parts = self.detectors.parts(&rows.numbers, self.schema.width());
-        if let Some(combinations) = &self.combinations {
-            let values = rows.values.chunks_exact(combinations.width());
-            parts.push(values.map(|values| combinations.score(values, rows.are_known)).collect());
-        }
+        parts.extend(self.habits.as_ref().map(|habits| habits.scores(&rows.traits, rows.are_known)));
         parts
     }
 
@@ -134,7 +126,10 @@ impl Model {
                 self.parts(&rows)
             })
             .collect();
-        let mut parts = vec![Vec::with_capacity(records.len()); self.fusion.len()];
+        let mut parts = vec![
+            Vec::with_capacity(records.len());
+            self.detectors.len() + usize::from(self.habits.is_some())
+        ];
         for block in blocks {
             parts.iter_mut().zip(block).for_each(|(part, more)| part.extend(more));
         }
@@ -143,10 +138,8 @@ impl Model {
 
     /// Calibrates the model with what its detectors say of rows it was not learned from.
     pub(crate) fn calibrate(&mut self, parts: &[Vec<f64>]) {
-        self.fusion = parts.iter().map(|part| Ecdf::learn(part)).collect();
-        let fused = fuse(&self.fusion, parts);
-        self.calibration = Calibration::conformal(&fused);
-        self.held_back = Some(fused.len() as u64);
+        self.fusion = Fusion::conformal(parts, self.habits.is_some());
+        self.held_back = parts.first().map(|part| part.len() as u64);
     }
 
     /// Returns the scores of records, and what their cells came to; `columns` says where the records have the model's
@@ -190,40 +183,16 @@ impl Model {
     pub(crate) fn is_sound(&self) -> bool {
         self.schema.is_sound()
             && self.detectors.is_sound(self.schema.width())
-            && self.fusion.len() == self.detectors.len() + usize::from(self.combinations.is_some())
-            && self.combinations.as_ref().is_none_or(|combinations| combinations.is_sound(self.schema.columns.len()))
-            && self.fusion.iter().all(Ecdf::is_sound)
-            && self.calibration.is_sound()
+            && self.habits.as_ref().is_none_or(|habits| habits.is_sound(self.schema.columns.len()))
+            && self.fusion.is_sound(self.detectors.len(), self.habits.is_some())
             && self.exemplars.is_sound(&self.schema)
     }
 }
 
-/// Returns Σ −ln(1 − u) over the parts, where u is the share of ordinary rows with a lower number.
-fn fuse(fusion: &[Ecdf], parts: &[Vec<f64>]) -> Vec<f64> {
-    let rows = parts.first().map_or(0, Vec::len);
-    let places: Vec<usize> = (0..rows).collect();
-    let fused =
-        |place: &usize| fusion.iter().zip(parts).map(|(ecdf, part)| ecdf.surprise(part[*place])).sum();
-    places.par_iter().map(fused).collect()
-}
-
-fn in_sample_order(fused: &[f64], calibration: &Calibration, features: &Features) -> Vec<f64> {
-    let mut scores = vec![0.0; fused.len()];
-    for (fused, place) in fused.iter().zip(&features.places) {
-        scores[*place as usize] = calibration.score(*fused);
+fn in_sample_order(scores: &[f64], features: &Features) -> Vec<f64> {
+    let mut ordered = vec![0.0; scores.len()];
+    for (score, place) in scores.iter().zip(&features.places) {
+        ordered[*place as usize] = *score;
     }
-    scores
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_that_all_parts_find_strange_comes_first() {
-        let parts = [vec![1.0, 2.0, 3.0], vec![10.0, 5.0, 30.0]];
-        let fusion: Vec<Ecdf> = parts.iter().map(|part| Ecdf::learn(part)).collect();
-        let fused = fuse(&fusion, &parts);
-        assert!(fused[2] > fused[0] && fused[2] > fused[1]);
-    }
+    ordered
 }

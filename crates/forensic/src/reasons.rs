@@ -96,7 +96,9 @@ impl<'m> Explainer<'m> {
         }
         let mut surprises = vec![0.0; schema.width()];
         let spread = &detectors.spread;
-        for (feature, surprise) in spread.features.iter().zip(spread.surprises(&encoded.numbers, &self.precision)) {
+        for (feature, surprise) in
+            spread.features.iter().zip(spread.surprises(&encoded.numbers, &self.precision))
+        {
             surprises[*feature] = surprise;
         }
         let mut shares = vec![0.0; schema.columns.len()];

@@ -56,8 +56,8 @@ impl Schema {
         self.features.len()
     }
 
-    /// Returns what the cells of a row hold, which are asked for by column: nothing in columns that are not looked at or
-    /// that the row does not have. Tells what each cell was taken for.
+    /// Returns what the cells of a row hold, which are asked for by column: nothing in columns that
+    /// the row does not have. Tells what each cell was taken for.
     pub(crate) fn hold<'c>(
         &self,
         cell: impl Fn(usize) -> Option<Cell<'c>>,
@@ -67,7 +67,7 @@ impl Schema {
             let cell = cell(number)?;
             let meaning = cell.meaning();
             tell(number, meaning);
-            column.plan.encoder.as_ref().map(|_| Held::of(cell, meaning, column.form, self.word_bytes))
+            Some(Held::of(cell, meaning, column.form, self.word_bytes))
         };
         self.columns.iter().enumerate().map(hold).collect()
     }
@@ -81,7 +81,9 @@ impl Schema {
             if let (Some(held), Some(encoder)) = (&held[column], &self.columns[column].plan.encoder) {
                 encoder.encode(held, &mut numbers);
             }
-            row.extend(features.iter().map(|f| numbers.get(f.number).map_or(0.0, |number| f.scaled(*number))));
+            row.extend(
+                features.iter().map(|f| numbers.get(f.number).map_or(0.0, |number| f.scaled(*number))),
+            );
         }
     }
 

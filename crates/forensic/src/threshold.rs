@@ -1,11 +1,11 @@
-//! Turns fused scores into the probability that an ordinary row scores lower, and says where anomalies begin.
+//! Turns what detectors give rows into the probability that an ordinary row scores lower, and says where anomalies begin.
 
 use sentinelflow_domain::scan::Cutoff;
 use serde::{Deserialize, Serialize};
 
 use crate::ecdf::Ecdf;
 
-/// How fused scores become shares of ordinary rows.
+/// How numbers of rows become shares of ordinary rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Calibration {
     body: Ecdf,
@@ -22,35 +22,32 @@ const ROWS_OF_THE_TAIL: f64 = 20.0;
 const FITTED_DOWN_TO: f64 = 1e-4;
 
 impl Calibration {
-    /// Learns from the fused scores of rows most of which are ordinary.
-    pub(crate) fn learn(fused: &[f64]) -> Self {
-        let logs: Vec<f64> = fused.iter().map(|score| score.ln()).collect();
-        let body = Ecdf::learn(&logs);
-        let tail = Tail::fit(&logs, BODY);
+    /// Learns from what rows most of which are ordinary were given; the tail is at least so wide.
+    pub(crate) fn learn(numbers: &[f64], least_scale: f64) -> Self {
+        let body = Ecdf::learn(numbers);
+        let tail = Tail::fit(numbers, BODY, least_scale);
         let rows = body.below(tail.start).max(1.0);
         Self { share_of_a_row: BODY / rows, body, tail }
     }
 
-    /// Learns from the fused scores of ordinary rows that the detectors were not trained on. In its body 1 − score is
+    /// Learns from what ordinary rows were given that the detectors were not trained on. In its body 1 − score is
     /// a conformal p-value: of rows like those, a share of at most α scores 1 − α or more, whatever the detectors do
     /// (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005).
-    pub(crate) fn conformal(fused: &[f64]) -> Self {
-        let logs: Vec<f64> = fused.iter().map(|score| score.ln()).collect();
-        let body_share = (1.0 - ROWS_OF_THE_TAIL / logs.len() as f64).max(BODY);
-        let body = Ecdf::strict(&logs);
-        let share_of_a_row = 1.0 / (logs.len() as f64 + 1.0);
-        let mut tail = Tail::fit(&logs, body_share);
+    pub(crate) fn conformal(numbers: &[f64], least_scale: f64) -> Self {
+        let body_share = (1.0 - ROWS_OF_THE_TAIL / numbers.len() as f64).max(BODY);
+        let body = Ecdf::strict(numbers);
+        let share_of_a_row = 1.0 / (numbers.len() as f64 + 1.0);
+        let mut tail = Tail::fit(numbers, body_share, least_scale);
         tail.share = 1.0 - body.below(tail.start) * share_of_a_row;
         Self { body, share_of_a_row, tail }
     }
 
-    /// Returns the probability that an ordinary row scores lower: 0 to 1, rising with the fused score.
-    pub(crate) fn score(&self, fused: f64) -> f64 {
-        let log = fused.ln();
-        if log > self.tail.start {
-            return 1.0 - self.tail.beyond(log);
+    /// Returns the probability that an ordinary row scores lower: 0 to 1, rising with the number.
+    pub(crate) fn score(&self, number: f64) -> f64 {
+        if number > self.tail.start {
+            return 1.0 - self.tail.beyond(number);
         }
-        (self.share_of_a_row * self.body.below(log)).clamp(0.0, 1.0 - self.tail.share)
+        (self.share_of_a_row * self.body.below(number)).clamp(0.0, 1.0 - self.tail.share)
     }
 
     pub(crate) fn is_sound(&self) -> bool {
@@ -95,7 +92,7 @@ struct Tail {
 }
 
 impl Tail {
-    fn fit(logs: &[f64], body: f64) -> Self {
+    fn fit(logs: &[f64], body: f64, least_scale: f64) -> Self {
         let mut sorted = logs.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
         let at = |share: f64| {
@@ -107,7 +104,7 @@ impl Tail {
         };
         let start = at(body);
         // Of the excesses, half and three quarters: with them the shape has a closed form (Pickands).
-        let half = (at(body + (1.0 - body) * 0.5) - start).max(1e-6);
+        let half = (at(body + (1.0 - body) * 0.5) - start).max(least_scale);
         let three_quarters = (at(body + (1.0 - body) * 0.75) - start).max(half * 1.000_001);
         let shape = (three_quarters / half - 1.0).log2().clamp(-0.5, 0.2);
         let scale =
@@ -152,8 +149,9 @@ mod tests {
     }
 
     fn scores(fused: &[f64]) -> Vec<f64> {
-        let calibration = Calibration::learn(fused);
-        fused.iter().map(|fused| calibration.score(*fused)).collect()
+        let logs: Vec<f64> = fused.iter().map(|score| score.ln()).collect();
+        let calibration = Calibration::learn(&logs, 1e-6);
+        logs.iter().map(|log| calibration.score(*log)).collect()
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::{
 use sentinelflow_domain::scan::{Cutoff, ScanOptions, ScanProgress};
 use sentinelflow_forensic::{Limits, ScanError};
 
-use crate::{scan, 
-    scan_bytes, scan_with, statistical,
+use crate::{
+    scan, scan_bytes, scan_with, statistical,
     workbooks::{calm_sheet, text, workbook, workbook_with},
 };
 

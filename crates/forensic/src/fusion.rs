@@ -1,0 +1,93 @@
+//! Makes one score of what the detectors and the habits say, whatever measures they come in.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{ecdf::Ecdf, threshold::Calibration};
+
+/// Two looks at a row: its place among the others, and the habits it breaks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Fusion {
+    /// For each detector where the numbers of ordinary rows lie.
+    detectors: Vec<Ecdf>,
+    place: Calibration,
+    habits: Option<Calibration>,
+}
+
+/// Of the false alarms that are allowed, the share that habits may raise where there are any. Chosen on the generated
+/// audit logs of bench/.
+const SHARE_OF_HABITS: f64 = 0.8;
+/// The tail of the detectors' logarithms is at least so wide, and that of broken habits, in standard deviations.
+const LEAST_SCALE: f64 = 1e-6;
+const LEAST_SCALE_OF_HABITS: f64 = 0.25;
+
+type Learn = fn(&[f64], f64) -> Calibration;
+
+impl Fusion {
+    /// Learns from rows most of which are ordinary; of the parts the last is that of the habits, if there are any.
+    pub(crate) fn learn(parts: &[Vec<f64>], with_habits: bool) -> Self {
+        Self::with(Calibration::learn, parts, with_habits)
+    }
+
+    /// Learns from ordinary rows that nothing else was learned from.
+    pub(crate) fn conformal(parts: &[Vec<f64>], with_habits: bool) -> Self {
+        Self::with(Calibration::conformal, parts, with_habits)
+    }
+
+    fn with(learn: Learn, parts: &[Vec<f64>], with_habits: bool) -> Self {
+        let (detectors, habits) = parts.split_at(parts.len() - usize::from(with_habits));
+        let ecdfs: Vec<Ecdf> = detectors.par_iter().map(|part| Ecdf::learn(part)).collect();
+        let place = learn(&fused(&ecdfs, detectors), LEAST_SCALE);
+        let habits = habits.first().map(|part| learn(part, LEAST_SCALE_OF_HABITS));
+        Self { detectors: ecdfs, place, habits }
+    }
+
+    /// Returns the probability that an ordinary row scores lower.
+    ///
+    /// With u₁ and u₂ for the two looks alone it is max(u₁^(1/w), u₂^(1/(1−w))): each look may raise its share w or
+    /// 1 − w of the false alarms, and together they raise no more.
+    pub(crate) fn scores(&self, parts: &[Vec<f64>]) -> Vec<f64> {
+        let (detectors, habits) = parts.split_at(self.detectors.len());
+        let places = fused(&self.detectors, detectors).into_iter().map(|fused| self.place.score(fused));
+        match (&self.habits, habits) {
+            (Some(calibration), [habits]) => places
+                .zip(habits)
+                .map(|(place, habit)| {
+                    let place = place.powf(1.0 / (1.0 - SHARE_OF_HABITS));
+                    place.max(calibration.score(*habit).powf(1.0 / SHARE_OF_HABITS))
+                })
+                .collect(),
+            _ => places.collect(),
+        }
+    }
+
+    pub(crate) fn is_sound(&self, detectors: usize, with_habits: bool) -> bool {
+        self.detectors.len() == detectors
+            && self.detectors.iter().all(Ecdf::is_sound)
+            && self.place.is_sound()
+            && self.habits.is_some() == with_habits
+            && self.habits.as_ref().is_none_or(Calibration::is_sound)
+    }
+}
+
+/// Returns ln Σ −ln(1 − u) over the detectors, where u is the share of ordinary rows with a lower number.
+fn fused(ecdfs: &[Ecdf], parts: &[Vec<f64>]) -> Vec<f64> {
+    let places: Vec<usize> = (0..parts.first().map_or(0, Vec::len)).collect();
+    let fused = |place: &usize| {
+        let surprises = ecdfs.iter().zip(parts).map(|(ecdf, part)| ecdf.surprise(part[*place]));
+        surprises.sum::<f64>().ln()
+    };
+    places.par_iter().map(fused).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_all_detectors_find_strange_comes_first() {
+        let parts = [vec![1.0, 2.0, 3.0], vec![10.0, 5.0, 30.0]];
+        let fused = Fusion::learn(&parts, false).scores(&parts);
+        assert!(fused[2] > fused[0] && fused[2] > fused[1]);
+    }
+}

@@ -1,0 +1,181 @@
+//! Habits: what usually comes with what. A user at an unusual hour or a known country with the wrong user is made of
+//! values that are each common; what is strange is that they come together.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{ecdf::Ecdf, encoder::Held, table::Sample};
+use amounts::Amounts;
+use episodes::Episodes;
+use pairs::{Pair, Seen};
+use view::{NONE, View};
+
+mod amounts;
+mod episodes;
+mod pairs;
+mod view;
+
+/// What usually comes with what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Habits {
+    views: Vec<View>,
+    /// For each view and each of its values how often it was seen.
+    seen: Vec<Vec<Seen>>,
+    pairs: Vec<Pair>,
+    /// Views that say nearly the same count once: for each view its group.
+    groups: Vec<usize>,
+    amounts: Vec<Amounts>,
+    /// How strange the strangest amount of a row is.
+    strangest: Ecdf,
+}
+
+/// An amount that is less strange (standard deviations beyond what happens) is none to wonder about.
+const LEAST_STRANGE: f64 = 1.0;
+/// What a nat of rarity among amounts counts in standard deviations of the other habits: by experiment on the generated
+/// audit logs of bench/.
+const WEIGHT_OF_AMOUNTS: f64 = 1.3;
+
+/// A row as habits see it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Traits {
+    /// A value for each view.
+    pub(crate) values: Vec<u32>,
+    /// A number for each column of amounts.
+    pub(crate) amounts: Vec<f32>,
+}
+
+impl Habits {
+    /// Learns habits from a sample; `None` where no column names something that comes again.
+    pub(crate) fn learn(sample: &Sample, is_ignored: impl Fn(usize) -> bool) -> Option<(Self, Traits)> {
+        let views = View::choose(sample, &is_ignored);
+        if views.len() < 2 || !views.iter().any(View::names_something) {
+            return None;
+        }
+        let columns: Vec<Vec<u32>> = views.par_iter().map(|view| view.of_column(sample)).collect();
+        let episodes = Episodes::of(sample);
+        let seen: Vec<Vec<Seen>> =
+            columns.par_iter().map(|column| pairs::marginals(column, &episodes)).collect();
+        let pairs: Vec<Pair> = pairs::candidates(&views, &seen, sample.rows.len())
+            .into_par_iter()
+            .map(|(a, b)| Pair::learn((a, b), &columns, &seen, &episodes))
+            .collect();
+        let groups = pairs::groups(&pairs, &seen, views.len());
+        let counts: Vec<usize> = seen.iter().map(Vec::len).collect();
+        let (amounts, numbers) = Amounts::learn(sample, &views, &columns, &counts, is_ignored);
+        let rows = 0..sample.rows.len();
+        let values = rows.clone().flat_map(|row| columns.iter().map(move |column| column[row])).collect();
+        let amount_numbers = rows.flat_map(|row| numbers.iter().map(move |column| column[row])).collect();
+        let traits = Traits { values, amounts: amount_numbers };
+        let mut habits = Self { views, seen, pairs, groups, amounts, strangest: Ecdf::learn(&[0.0]) };
+        habits.strangest = Ecdf::learn(&habits.amount_strengths(&traits));
+        Some((habits, traits))
+    }
+
+    /// Appends a row.
+    pub(crate) fn encode(&self, held: &[Option<Held<'_>>], traits: &mut Traits) {
+        let value = |view: &View| held[view.column].as_ref().map_or(NONE, |held| view.of(held));
+        traits.values.extend(self.views.iter().map(value));
+        let amount = |amounts: &Amounts| held[amounts.column].as_ref().map_or(f32::NAN, amounts::logarithm);
+        traits.amounts.extend(self.amounts.iter().map(amount));
+    }
+
+    /// Changes a row as if a cell held something else.
+    pub(crate) fn change(&self, column: usize, held: &Held<'_>, traits: &mut Traits) {
+        for (view, value) in
+            self.views.iter().zip(&mut traits.values).filter(|(view, _)| view.column == column)
+        {
+            *value = view.of(held);
+        }
+        for (amounts, number) in self.amounts.iter().zip(&mut traits.amounts) {
+            if amounts.column == column {
+                *number = amounts::logarithm(held);
+            }
+        }
+    }
+
+    /// Returns how far each row is from the habits; `are_known` if the rows themselves were learned from.
+    pub(crate) fn scores(&self, traits: &Traits, are_known: bool) -> Vec<f64> {
+        let rows = traits.values.chunks_exact(self.views.len()).enumerate();
+        let mut breaks = Breaks::default();
+        let score = |(row, values): (usize, &[u32])| {
+            self.breaks(values, self.amounts_of(traits, row), are_known, &mut breaks);
+            self.total(&breaks)
+        };
+        rows.map(score).collect()
+    }
+
+    /// Returns for each column how far one row is from the habits in it.
+    pub(crate) fn by_column(&self, traits: &Traits, are_known: bool, columns: usize) -> Vec<f64> {
+        let mut breaks = Breaks::default();
+        self.breaks(&traits.values, self.amounts_of(traits, 0), are_known, &mut breaks);
+        let mut by_column = vec![0.0_f64; columns];
+        for (view, strength) in self.views.iter().zip(&breaks.views) {
+            by_column[view.column] = by_column[view.column].max(strength.powi(3));
+        }
+        for (amounts, strength) in self.amounts.iter().zip(&breaks.amounts) {
+            by_column[amounts.column] = by_column[amounts.column].max(strength.powi(3));
+        }
+        by_column
+    }
+
+    fn amounts_of<'t>(&self, traits: &'t Traits, row: usize) -> &'t [f32] {
+        &traits.amounts[row * self.amounts.len()..(row + 1) * self.amounts.len()]
+    }
+
+    /// Finds for each view the habit that its value breaks most, given any other value of the row.
+    fn breaks(&self, values: &[u32], amounts: &[f32], are_known: bool, breaks: &mut Breaks) {
+        breaks.views.clear();
+        breaks.views.resize(self.views.len(), 0.0);
+        for pair in &self.pairs {
+            let [first, second] = pair.strengths(values, &self.seen, are_known);
+            breaks.views[pair.first] = breaks.views[pair.first].max(first);
+            breaks.views[pair.second] = breaks.views[pair.second].max(second);
+        }
+        breaks.amounts.clear();
+        breaks.amounts.extend(self.amounts.iter().zip(amounts).map(|(habit, x)| habit.strength(*x, values)));
+    }
+
+    /// Adds up cubes, so that one broken habit counts more than many bent ones; the cube root is again in units of a
+    /// standard deviation.
+    fn total(&self, breaks: &Breaks) -> f64 {
+        let mut strongest = vec![0.0_f64; self.views.len()];
+        for (strength, group) in breaks.views.iter().zip(&self.groups) {
+            strongest[*group] = strongest[*group].max(*strength);
+        }
+        let amount = self.amount(&breaks.amounts);
+        let cubes: f64 = strongest.iter().chain([&amount]).map(|strength| strength.powi(3)).sum();
+        cubes.cbrt()
+    }
+
+    fn amount(&self, strengths: &[f64]) -> f64 {
+        let furthest = strengths.iter().copied().fold(0.0, f64::max);
+        if furthest > LEAST_STRANGE { self.strangest.surprise(furthest) * WEIGHT_OF_AMOUNTS } else { 0.0 }
+    }
+
+    fn amount_strengths(&self, traits: &Traits) -> Vec<f64> {
+        let rows = traits.values.chunks_exact(self.views.len()).enumerate();
+        rows.map(|(row, values)| {
+            let amounts = self.amounts.iter().zip(self.amounts_of(traits, row));
+            amounts.map(|(habit, x)| habit.strength(*x, values)).fold(0.0, f64::max)
+        })
+        .collect()
+    }
+
+    pub(crate) fn is_sound(&self, columns: usize) -> bool {
+        let views = self.views.len();
+        self.views.iter().all(|view| view.column < columns)
+            && self.seen.len() == views
+            && self.groups.len() == views
+            && self.groups.iter().all(|group| *group < views)
+            && self.strangest.is_sound()
+            && self.pairs.iter().all(|pair| pair.is_sound(&self.seen))
+            && self.amounts.iter().all(|amounts| amounts.is_sound(columns, views))
+    }
+}
+
+/// How strongly a row breaks the habits, in standard deviations.
+#[derive(Debug, Default)]
+struct Breaks {
+    views: Vec<f64>,
+    amounts: Vec<f64>,
+}

@@ -1,0 +1,198 @@
+//! Two views: how often their values come together, and how surprising it is when others do.
+
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    episodes::Episodes,
+    view::{NONE, View},
+};
+
+/// How often a value was seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    /// In how many episodes.
+    pub(crate) episodes: u32,
+    /// Its share of the episodes of all values of its view.
+    pub(crate) share: f64,
+}
+
+/// What is known of two views together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Pair {
+    pub(crate) first: usize,
+    pub(crate) second: usize,
+    /// In how many episodes two values came together.
+    together: HashMap<u64, u32, FixedState>,
+    /// For each value of the first view how surprising the second one's are in general, and the other way round;
+    /// empty where that direction is not looked at.
+    usual: [Vec<Usual>; 2],
+}
+
+/// Mean and standard deviation of a surprise, in nats.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Usual {
+    mean: f32,
+    deviation: f32,
+}
+
+/// A view with more values than this share of the rows says what is usual of none.
+const MOST_VALUES: f64 = 0.05;
+/// A value that was never seen is as common as this.
+const RAREST: f64 = 1e-6;
+/// Views that share this part of what they say are one: a user and that user's machine.
+const SAME: f64 = 0.85;
+/// A view that says less than this (nats) is the same as no other.
+const LEAST_ENTROPY: f64 = 0.5;
+
+/// Every two views of different columns of which one at least has few enough values to be a condition.
+pub(crate) fn candidates(views: &[View], seen: &[Vec<Seen>], rows: usize) -> Vec<(usize, usize)> {
+    let all = (0..views.len()).flat_map(|first| (first + 1..views.len()).map(move |second| (first, second)));
+    all.filter(|(first, second)| {
+        views[*first].column != views[*second].column
+            && (is_condition(&seen[*first], rows) || is_condition(&seen[*second], rows))
+    })
+    .collect()
+}
+
+fn is_condition(seen: &[Seen], rows: usize) -> bool {
+    (seen.len() as f64) <= rows as f64 * MOST_VALUES
+}
+
+/// Returns how often each value of a view was seen.
+pub(crate) fn marginals(column: &[u32], episodes: &Episodes) -> Vec<Seen> {
+    let values = column.iter().filter(|value| **value != NONE).max().map_or(0, |most| *most as usize + 1);
+    let mut counts = vec![(0_u32, u32::MAX); values];
+    for row in &episodes.order {
+        if let Some((count, last)) = counts.get_mut(column[*row as usize] as usize) {
+            let episode = episodes.of[*row as usize];
+            *count += u32::from(*last != episode);
+            *last = episode;
+        }
+    }
+    let all: f64 = counts.iter().map(|(count, _)| f64::from(*count)).sum();
+    counts
+        .iter()
+        .map(|(count, _)| Seen { episodes: *count, share: f64::from(*count) / all.max(1.0) })
+        .collect()
+}
+
+/// Views that say nearly the same are one group, called by its first.
+pub(crate) fn groups(pairs: &[Pair], seen: &[Vec<Seen>], views: usize) -> Vec<usize> {
+    let entropies: Vec<f64> =
+        seen.iter().map(|seen| entropy(seen.iter().map(|seen| f64::from(seen.episodes)))).collect();
+    let mut groups: Vec<usize> = (0..views).collect();
+    for pair in pairs {
+        let (a, b) = (entropies[pair.first], entropies[pair.second]);
+        if a.min(b) < LEAST_ENTROPY {
+            continue;
+        }
+        let mut together: Vec<u32> = pair.together.values().copied().collect();
+        together.sort_unstable();
+        let shared = a + b - entropy(together.into_iter().map(f64::from));
+        if shared > SAME * a.max(b) {
+            let (kept, left) = (groups[pair.first], groups[pair.second]);
+            groups.iter_mut().filter(|group| **group == left).for_each(|group| *group = kept);
+        }
+    }
+    groups
+}
+
+fn entropy(counts: impl Iterator<Item = f64> + Clone) -> f64 {
+    let all: f64 = counts.clone().sum();
+    counts.filter(|count| *count > 0.0).map(|count| -count / all * (count / all).ln()).sum()
+}
+
+impl Pair {
+    pub(crate) fn learn(
+        (first, second): (usize, usize),
+        columns: &[Vec<u32>],
+        seen: &[Vec<Seen>],
+        episodes: &Episodes,
+    ) -> Self {
+        let together = together(&columns[first], &columns[second], episodes);
+        let mut pair = Self { first, second, together, usual: [Vec::new(), Vec::new()] };
+        let rows = columns[first].len();
+        let values: Vec<[u32; 2]> =
+            columns[first].iter().zip(&columns[second]).map(|(a, b)| [*a, *b]).collect();
+        for direction in [0, 1] {
+            let view = [first, second][direction];
+            if is_condition(&seen[view], rows) {
+                pair.usual[direction] = pair.learn_usual(direction, &values, seen);
+            }
+        }
+        pair
+    }
+
+    fn learn_usual(&self, direction: usize, values: &[[u32; 2]], seen: &[Vec<Seen>]) -> Vec<Usual> {
+        let mut sums = vec![(0.0_f64, 0.0_f64, 0.0_f64); seen[[self.first, self.second][direction]].len()];
+        for both in values {
+            if let Some(surprise) = self.surprise(direction, *both, seen, true) {
+                let (count, sum, squares) = &mut sums[both[direction] as usize];
+                *count += 1.0;
+                *sum += surprise;
+                *squares += surprise * surprise;
+            }
+        }
+        let usual = |(count, sum, squares): &(f64, f64, f64)| {
+            let mean = sum / count.max(1.0);
+            let variance = (squares / count.max(1.0) - mean * mean).max(0.0);
+            Usual { mean: mean as f32, deviation: (variance + 1.0).sqrt() as f32 }
+        };
+        sums.iter().map(usual).collect()
+    }
+
+    /// Returns how strongly the first and the second value break the habit of the other, in standard deviations, from 0.
+    pub(crate) fn strengths(&self, values: &[u32], seen: &[Vec<Seen>], is_known: bool) -> [f64; 2] {
+        let both = [values[self.first], values[self.second]];
+        let strength = |given: usize| {
+            let usual = self.usual[given].get(both[given] as usize)?;
+            let surprise = self.surprise(given, both, seen, is_known)?;
+            Some(((surprise - f64::from(usual.mean)) / f64::from(usual.deviation)).max(0.0))
+        };
+        // Given the first value it is the second that surprises.
+        [strength(1).unwrap_or(0.0), strength(0).unwrap_or(0.0)]
+    }
+
+    /// Returns −ln of the probability of the other value given one of the two (0 or 1), smoothed by how common the
+    /// other is at all. The row's own episode says nothing about itself.
+    fn surprise(&self, given: usize, both: [u32; 2], seen: &[Vec<Seen>], is_known: bool) -> Option<f64> {
+        let views = [self.first, self.second];
+        let condition = seen[views[given]].get(both[given] as usize)?;
+        let other = seen[views[1 - given]].get(both[1 - given] as usize);
+        let together = other.and_then(|_| self.together.get(&cell(both))).copied().unwrap_or(0);
+        let own = u32::from(is_known);
+        let share = other.map_or(0.0, |other| other.share).max(RAREST);
+        let others = f64::from(together - together.min(own)) + share;
+        Some(-(others / f64::from(condition.episodes.max(1))).min(1.0).ln())
+    }
+
+    pub(crate) fn is_sound(&self, seen: &[Vec<Seen>]) -> bool {
+        let fits = |view: usize, usual: &[Usual]| {
+            seen.get(view).is_some_and(|seen| usual.is_empty() || usual.len() == seen.len())
+                && usual.iter().all(|usual| usual.mean.is_finite() && usual.deviation >= 1.0)
+        };
+        fits(self.first, &self.usual[0]) && fits(self.second, &self.usual[1])
+    }
+}
+
+fn cell([first, second]: [u32; 2]) -> u64 {
+    u64::from(first) << 32 | u64::from(second)
+}
+
+fn together(first: &[u32], second: &[u32], episodes: &Episodes) -> HashMap<u64, u32, FixedState> {
+    let mut counts: HashMap<u64, (u32, u32), FixedState> = HashMap::default();
+    for row in &episodes.order {
+        let both = [first[*row as usize], second[*row as usize]];
+        if both.contains(&NONE) {
+            continue;
+        }
+        let episode = episodes.of[*row as usize];
+        let (count, last) = counts.entry(cell(both)).or_insert((0, u32::MAX));
+        *count += u32::from(*last != episode);
+        *last = episode;
+    }
+    counts.into_iter().map(|(cell, (count, _))| (cell, count)).collect()
+}
