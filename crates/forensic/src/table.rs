@@ -31,6 +31,11 @@ pub(crate) type Visit<'v> = dyn FnMut(Record<'_>) -> Result<ControlFlow<()>, Sca
 pub(crate) trait Source {
     fn visit(&self, visit: &mut Visit<'_>) -> Result<(), ScanError>;
 
+    /// The columns' names where the format itself has them; then no record is a header.
+    fn names(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// What the reader had to put up with, in sentences.
     fn notes(&self) -> Vec<String> {
         Vec::new()
@@ -144,6 +149,7 @@ pub(crate) fn as_rfc3339(seconds: f64) -> String {
 /// The first records of a source, copied.
 struct Sample {
     records: Vec<Vec<(Meaning, String)>>,
+    given_names: Option<Vec<String>>,
 }
 
 impl Sample {
@@ -168,11 +174,11 @@ impl Sample {
         if records.is_empty() {
             return Err(ScanError::not_a_table("it is empty"));
         }
-        Ok(Self { records })
+        Ok(Self { records, given_names: source.names() })
     }
 
     fn width(&self) -> usize {
-        self.records[0].len()
+        self.given_names.as_ref().map_or(self.records[0].len(), Vec::len)
     }
 
     fn column(&self, column: usize) -> impl Iterator<Item = &(Meaning, String)> {
@@ -182,6 +188,9 @@ impl Sample {
     /// A first record of words over numbers is a header, and one of numbers over numbers is not. Where all is
     /// words it is a header unless one of its words comes again in the same column.
     fn has_header(&self) -> bool {
+        if self.given_names.is_some() {
+            return false;
+        }
         let mut votes = 0_i64;
         let mut comes_again = false;
         for (column, (first, text)) in self.records[0].iter().enumerate() {
@@ -210,7 +219,11 @@ impl Sample {
         let mut taken = HashSet::new();
         (0..self.width())
             .map(|column| {
-                let given = if has_header { self.records[0][column].1.trim() } else { "" };
+                let given = match &self.given_names {
+                    Some(names) => names[column].trim(),
+                    None if has_header => self.records[0][column].1.trim(),
+                    None => "",
+                };
                 let base = if given.is_empty() { format!("column {}", column + 1) } else { shown(given) };
                 let mut name = base.clone();
                 let mut copy = 2;
