@@ -14,7 +14,12 @@ mod cell;
 mod column;
 mod content;
 mod csv;
+mod held;
+mod json_lines;
+mod packed;
+mod parquet;
 mod spreadsheet;
+mod watched;
 mod words;
 
 pub(crate) use column::{Column, Form, Values};

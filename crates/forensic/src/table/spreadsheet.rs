@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell as Count, RefCell},
     io::BufReader,
-    ops::{ControlFlow, Range},
+    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
@@ -11,15 +11,17 @@ use std::{
 use calamine::{Data, DataRef, ExcelDateTime, Reader, SheetType, Xls, Xlsx};
 use sentinelflow_domain::scan::ScanProgress;
 
-use super::{Cell, Record, Source, Visit, cell::days_since_1970};
+use super::{
+    Cell, Record, Source, Visit,
+    cell::days_since_1970,
+    held::Held,
+    watched::{Watch, Watched},
+};
 use crate::{Limits, ScanError};
 
 mod biff;
 mod bounds;
 mod markup;
-mod watched;
-
-use watched::{Watch, Watched};
 
 /// A sheet of an XLSX file; its cells are streamed each time they are asked for.
 pub(crate) struct XlsxSheet<'p> {
@@ -207,14 +209,6 @@ struct Row {
     text: Vec<u8>,
 }
 
-#[derive(Clone)]
-enum Held {
-    Missing,
-    Number(f64),
-    Time(f64),
-    Text(Range<usize>),
-}
-
 impl Row {
     fn set(&mut self, column: usize, value: &DataRef<'_>) {
         let held = match value {
@@ -265,16 +259,7 @@ impl Row {
         if *width == 0 {
             *width = self.cells.len();
         }
-        let mut cells: Vec<Cell<'_>> = self
-            .cells
-            .iter()
-            .map(|held| match held {
-                Held::Missing => Cell::Missing,
-                Held::Number(number) => Cell::Number(*number),
-                Held::Time(seconds) => Cell::Time(*seconds),
-                Held::Text(range) => Cell::Text(&self.text[range.clone()]),
-            })
-            .collect();
+        let mut cells: Vec<Cell<'_>> = self.cells.iter().map(|held| held.cell(&self.text)).collect();
         cells.resize(cells.len().max(*width), Cell::Missing);
         let flow = visit(Record { cells: &cells, read })?;
         self.cells.clear();
