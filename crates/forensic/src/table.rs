@@ -129,7 +129,7 @@ pub(crate) fn as_json(cell: Cell<'_>) -> Value {
 }
 
 /// Returns a text as it is shown: what is longer than people read is cut, and ends in “…”.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     match text.char_indices().nth(MOST_SHOWN_CHARACTERS) {
         Some((end, _)) => text.get(..end).into_iter().chain(["…"]).collect(),
         None => text.to_owned(),

@@ -14,7 +14,9 @@ use sentinelflow_forensic::{Limits, ScanError, ScanOutcome, scan};
 
 mod accuracy;
 mod bad_files;
+mod bad_formats;
 mod columns;
+mod formats;
 mod hostile_workbooks;
 mod promises;
 mod workbooks;
