@@ -20,6 +20,8 @@ use row::{Columns, Row};
 mod lines;
 mod metered;
 mod row;
+#[cfg(test)]
+mod tests;
 
 /// A file of JSON objects whose members' names have all been seen.
 pub(crate) struct JsonLines<'p> {

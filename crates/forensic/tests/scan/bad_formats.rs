@@ -8,7 +8,7 @@ use sentinelflow_forensic::{Limits, ScanError};
 
 use crate::{
     calm_table,
-    formats::{calm_json, calm_parquet, column, gzip, parquet, properties, zstd},
+    formats::{calm_json, calm_parquet, gzip, parquet, properties, write_column, zstd},
     scan_bytes, scan_with, statistical,
 };
 
@@ -217,7 +217,7 @@ fn a_text_that_a_dictionary_repeats_counts_each_time() {
         &schema,
         properties().build(),
         &mut [&mut |group| {
-            (0..40).for_each(|_| column!(group, ByteArrayType, &vec![text.clone(); 30], None));
+            (0..40).for_each(|_| write_column!(group, ByteArrayType, &vec![text.clone(); 30], None));
         }],
     );
     let refusal = scan_bytes(&bytes);

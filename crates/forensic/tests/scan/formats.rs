@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, io::Write as _, sync::Arc};
 
 use parquet::{
-    basic::{Compression, Encoding},
+    basic::{BrotliLevel, Compression, Encoding, GzipLevel, ZstdLevel},
     data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type},
     file::{
         properties::{WriterProperties, WriterVersion},
@@ -30,12 +30,10 @@ pub(crate) fn properties() -> parquet::file::properties::WriterPropertiesBuilder
     WriterProperties::builder()
 }
 
+pub(crate) type Fill<'f> = &'f mut dyn FnMut(&mut SerializedRowGroupWriter<'_, Vec<u8>>);
+
 /// Writes row groups of a schema; each is filled column by column.
-pub(crate) fn parquet(
-    schema: &str,
-    properties: WriterProperties,
-    groups: &mut [&mut dyn FnMut(&mut SerializedRowGroupWriter<'_, Vec<u8>>)],
-) -> Vec<u8> {
+pub(crate) fn parquet(schema: &str, properties: WriterProperties, groups: &mut [Fill<'_>]) -> Vec<u8> {
     let schema = Arc::new(parse_message_type(schema).unwrap());
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).unwrap();
     for fill in groups {
@@ -46,14 +44,14 @@ pub(crate) fn parquet(
     writer.into_inner().unwrap()
 }
 
-macro_rules! column {
+macro_rules! write_column {
     ($group:expr, $kind:ty, $values:expr, $levels:expr) => {{
         let mut column = $group.next_column().unwrap().unwrap();
         column.typed::<$kind>().write_batch($values, $levels, None).unwrap();
         column.close().unwrap();
     }};
 }
-pub(crate) use column;
+pub(crate) use write_column;
 
 const CALM_SCHEMA: &str =
     "message m { required double sent; optional double received; required binary user (UTF8); }";
@@ -69,14 +67,13 @@ pub(crate) fn calm_parquet(rows: usize, groups: usize, properties: WriterPropert
                 let sent: Vec<f64> = lines.iter().map(|line| number(line, 0)).collect();
                 let received: Vec<f64> = lines.iter().map(|line| number(line, 1)).collect();
                 let users: Vec<ByteArray> = lines.iter().map(|line| ByteArray::from(line[2])).collect();
-                column!(group, DoubleType, &sent, None);
-                column!(group, DoubleType, &received, Some(&vec![1; lines.len()]));
-                column!(group, ByteArrayType, &users, None);
+                write_column!(group, DoubleType, &sent, None);
+                write_column!(group, DoubleType, &received, Some(&vec![1; lines.len()]));
+                write_column!(group, ByteArrayType, &users, None);
             }
         })
         .collect();
-    let mut fills: Vec<&mut dyn FnMut(&mut SerializedRowGroupWriter<'_, Vec<u8>>)> =
-        fills.iter_mut().map(|fill| fill as _).collect();
+    let mut fills: Vec<Fill<'_>> = fills.iter_mut().map(|fill| fill as _).collect();
     parquet(CALM_SCHEMA, properties, &mut fills)
 }
 
@@ -179,18 +176,26 @@ fn every_format_gives_the_same_answer() {
         ),
         (
             "Parquet in gzip",
-            calm_parquet(300, 2, properties().set_compression(Compression::GZIP(Default::default())).build()),
+            calm_parquet(
+                300,
+                2,
+                properties().set_compression(Compression::GZIP(GzipLevel::default())).build(),
+            ),
         ),
         (
             "Parquet in zstd",
-            calm_parquet(300, 2, properties().set_compression(Compression::ZSTD(Default::default())).build()),
+            calm_parquet(
+                300,
+                2,
+                properties().set_compression(Compression::ZSTD(ZstdLevel::default())).build(),
+            ),
         ),
         (
             "Parquet in brotli",
             calm_parquet(
                 300,
                 2,
-                properties().set_compression(Compression::BROTLI(Default::default())).build(),
+                properties().set_compression(Compression::BROTLI(BrotliLevel::default())).build(),
             ),
         ),
         ("Parquet in lz4", calm_parquet(300, 2, properties().set_compression(Compression::LZ4_RAW).build())),
@@ -205,7 +210,7 @@ fn every_format_gives_the_same_answer() {
                 2,
                 properties()
                     .set_writer_version(WriterVersion::PARQUET_2_0)
-                    .set_compression(Compression::GZIP(Default::default()))
+                    .set_compression(Compression::GZIP(GzipLevel::default()))
                     .build(),
             ),
         ),
@@ -219,7 +224,7 @@ fn the_dialect_of_delimited_text_is_found() {
     let plain = calm_table(60);
     let expected = scan_bytes(plain.as_bytes()).unwrap();
     let wide = |to_bytes: fn(u16) -> [u8; 2]| plain.encode_utf16().flat_map(to_bytes).collect::<Vec<u8>>();
-    let quoted: String = plain.lines().map(|line| format!("\"{}\"\n", line.replace(',', "\";\""))).collect();
+    let quoted = plain.trim_end().replace(',', "\";\"").replace('\n', "\"\n\"");
     for (what, bytes) in [
         ("UTF-16 LE without a mark", wide(u16::to_le_bytes)),
         ("UTF-16 BE without a mark", wide(u16::to_be_bytes)),
@@ -230,7 +235,7 @@ fn the_dialect_of_delimited_text_is_found() {
             "a named delimiter after a mark",
             format!("\u{feff}sep=|\n{}", plain.replace(',', "|")).into_bytes(),
         ),
-        ("all quoted", quoted.into_bytes()),
+        ("all quoted", format!("\"{quoted}\"").into_bytes()),
         ("old Mac line ends and quotes", plain.replace('\n', "\r").replace("ana", "\"ana\"").into_bytes()),
     ] {
         assert_eq!(scan_bytes(&bytes).unwrap_or_else(|error| panic!("{what}: {error}")), expected, "{what}");
@@ -302,20 +307,25 @@ fn types_of_parquet_arrive_as_they_were_meant() {
             let millis: Vec<i64> =
                 numbers(7, 53).iter().map(|hour| 1_767_225_600_000 + hour * 3_600_000 + 250).collect();
             let nanos: Vec<i64> = millis.iter().map(|milli| milli * 1_000_000).collect();
-            column!(group, Int32Type, &small(1, 40).iter().map(|day| 20_454 + day).collect::<Vec<_>>(), None);
-            column!(group, Int64Type, &millis, None);
-            column!(group, Int64Type, &nanos, None);
-            column!(group, Int64Type, &numbers(12_345, 9_999), None);
-            column!(group, Int32Type, &small(7, 13).iter().map(|n| n - 1).collect::<Vec<_>>(), None);
+            write_column!(
+                group,
+                Int32Type,
+                &small(1, 40).iter().map(|day| 20_454 + day).collect::<Vec<_>>(),
+                None
+            );
+            write_column!(group, Int64Type, &millis, None);
+            write_column!(group, Int64Type, &nanos, None);
+            write_column!(group, Int64Type, &numbers(12_345, 9_999), None);
+            write_column!(group, Int32Type, &small(7, 13).iter().map(|n| n - 1).collect::<Vec<_>>(), None);
             let levels: Vec<i16> = (0..rows).map(|row| i16::from(row % 5 > 0)).collect();
             let present: Vec<ByteArray> = (0..rows)
                 .filter(|row| row % 5 > 0)
                 .map(|row| ByteArray::from(format!("10.0.0.{}", row % 9).as_str()))
                 .collect();
-            column!(group, ByteArrayType, &present, Some(&levels));
+            write_column!(group, ByteArrayType, &present, Some(&levels));
             let levels: Vec<i16> = (0..rows).map(|row| (row % 3) as i16).collect();
             let present: Vec<i32> = (0..rows).filter(|row| row % 3 == 2).map(|row| row as i32 % 7).collect();
-            column!(group, Int32Type, &present, Some(&levels));
+            write_column!(group, Int32Type, &present, Some(&levels));
             let mut tags = group.next_column().unwrap().unwrap();
             tags.typed::<Int32Type>().write_batch(&[], Some(&vec![0; rows]), Some(&vec![0; rows])).unwrap();
             tags.close().unwrap();
