@@ -36,7 +36,10 @@ impl<'p> DelimitedText<'p> {
         let record_bytes = limits.record_bytes;
         let mut opened = Self { text, encoding, preamble, line_end: b'\n', delimiter: b',', record_bytes };
         let mut records = opened.records(b',')?;
-        records.refill()?;
+        // A packed file comes in pieces of any size.
+        while records.end < SNIFFED_BYTES.min(record_bytes) && !records.ended {
+            records.refill()?;
+        }
         let head = &records.block[records.start..records.end];
         if looks_binary(head) {
             return Err(ScanError::not_a_table("it holds binary data, not text"));
