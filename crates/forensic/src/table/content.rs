@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{Limits, ScanError};
 
-const SUPPORTED: &str = "delimited text (CSV, TSV) and JSON lines, as they stand or packed with gzip or zstd, Parquet, and spreadsheets (XLSX, XLS) are supported";
+const SUPPORTED: &str = "delimited text (CSV, TSV) and JSON lines, as they stand or packed with gzip or zstd, \
+                         Parquet, and spreadsheets (XLSX, XLS) are supported";
 
 /// What other files begin with.
 const OTHERS: [(&[u8], &str); 12] = [

@@ -44,8 +44,7 @@ impl<'p> DelimitedText<'p> {
         if looks_binary(head) {
             return Err(ScanError::not_a_table("it holds binary data, not text"));
         }
-        let line_end =
-            if memchr(b'\n', head).is_none() && memchr(b'\r', head).is_some() { b'\r' } else { b'\n' };
+        let line_end = line_end(head);
         let named = named_delimiter(head);
         opened.line_end = line_end;
         if let Some((delimiter, length)) = named {
@@ -116,6 +115,12 @@ impl Source for DelimitedText<'_> {
         }
         Ok(())
     }
+}
+
+/// Old Macs ended lines with a carriage return alone. One at the very end may have the rest of its line end behind it.
+fn line_end(head: &[u8]) -> u8 {
+    let before_last = head.split_last().map_or(head, |(_, before)| before);
+    if memchr(b'\n', head).is_none() && memchr(b'\r', before_last).is_some() { b'\r' } else { b'\n' }
 }
 
 /// A control character that no text has, or a zero byte.

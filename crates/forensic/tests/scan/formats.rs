@@ -1,6 +1,13 @@
 //! The same table in every format gives the same report, and what a format brings of its own arrives as it was meant.
 
-use std::{fmt::Write as _, io::Write as _, sync::Arc};
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use parquet::{
     basic::{BrotliLevel, Compression, Encoding, GzipLevel, ZstdLevel},
@@ -11,8 +18,8 @@ use parquet::{
     },
     schema::parser::parse_message_type,
 };
-use sentinelflow_domain::scan::{ColumnKind, Cutoff, ScanOptions, ScanReport};
-use sentinelflow_forensic::Limits;
+use sentinelflow_domain::scan::{ColumnKind, Cutoff, ScanOptions, ScanProgress, ScanReport};
+use sentinelflow_forensic::{Limits, ScanError, scan};
 
 use crate::{calm_table, scan_bytes, scan_with, statistical, workbooks::workbook};
 
@@ -377,4 +384,45 @@ fn sheets_that_were_not_read_are_named() {
     let june = ScanOptions { sheet: Some("June".to_owned()), ..statistical() };
     let notes = scan_with(&book, &june, &Limits::default()).unwrap().report.notes;
     assert!(notes.iter().all(|note| !note.contains("sheet")), "{notes:?}");
+}
+
+/// Hangs up when it has been asked some times whether it still waits.
+struct Impatient(AtomicUsize);
+
+impl ScanProgress for Impatient {
+    fn advance(&self, _: &'static str, _: f64) {}
+
+    fn is_cancelled(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err()
+    }
+}
+
+#[test]
+fn whoever_hangs_up_stops_the_reading() {
+    let (csv, json) = (calm_table(3_000), calm_json(3_000));
+    let array = format!("[{}]", json.trim_end().replace('\n', ","));
+    for bytes in [
+        csv.clone().into_bytes(),
+        gzip(csv.as_bytes()),
+        zstd(csv.as_bytes()),
+        gzip(json.as_bytes()),
+        json.into_bytes(),
+        array.into_bytes(),
+        calm_parquet(3_000, 3, properties().build()),
+    ] {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&bytes).unwrap();
+        for patience in 0..4 {
+            let progress = Impatient(patience.into());
+            let refusal = scan(file.path(), "upload", &statistical(), &Limits::default(), &progress);
+            assert!(matches!(refusal, Err(ScanError::Cancelled)), "{patience}: {refusal:?}");
+        }
+    }
+}
+
+#[test]
+fn a_packed_file_in_many_pieces_is_looked_at_as_a_whole() {
+    let table = format!("sep=;\n{}", calm_table(60).replace(',', ";"));
+    let pieces: Vec<u8> = table.as_bytes().chunks(3).flat_map(gzip).collect();
+    assert_eq!(scan_bytes(&pieces).unwrap(), scan_bytes(calm_table(60).as_bytes()).unwrap());
 }
