@@ -258,3 +258,87 @@ proptest! {
         }
     }
 }
+
+/// A file of nothing but metadata.
+fn only_footer(footer: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(footer.len()).unwrap().to_le_bytes();
+    [b"PAR1", footer, &length, b"PAR1"].concat()
+}
+
+#[test]
+fn claims_of_parquet_metadata_are_not_believed() {
+    const ROOT: &[u8] = b"\x15\x02\x19";
+    // A schema of 100,000 groups, each in the one before it.
+    let nested = b"\x48\x01g\x15\x02\x00".repeat(100_000);
+    assert_refused(
+        &only_footer(&[ROOT, b"\xfc\xa0\x8d\x06", &nested, b"\x00"].concat()),
+        "nested too deeply",
+    );
+    // A group of two thousand million members.
+    let huge = b"\x1c\x48\x01g\x15\xfe\xff\xff\xff\x0f\x00\x00";
+    assert_refused(&only_footer(&[ROOT, &huge[..]].concat()), "more members than there are");
+    // As many elements, of which none is there.
+    assert_refused(&only_footer(&[ROOT, b"\xfc\xff\xff\xff\xff\x07\x00"].concat()), "too long");
+    // A text that is longer than the file.
+    assert_refused(&only_footer(&[ROOT, b"\x1c\x48\xff\xff\xff\xff\x0f\x00\x00"].concat()), "ends too early");
+}
+
+#[test]
+fn claims_of_parquet_pages_are_not_believed() {
+    const LARGEST: &[u8] = b"\xfe\xff\xff\xff\x0f";
+    let numbers = calm_parquet(2_000, 1, properties().build());
+    let gzipped = calm_parquet(
+        2_000,
+        1,
+        properties()
+            .set_compression(parquet::basic::Compression::GZIP(parquet::basic::GzipLevel::default()))
+            .build(),
+    );
+    let texts = parquet(
+        "message m { required binary a (UTF8); }",
+        properties().build(),
+        &mut [&mut |group| {
+            write_column!(group, ByteArrayType, &vec![ByteArray::from("a rather long text"); 20], None);
+        }],
+    );
+    let zeros = gzip(&vec![0; 4 << 20]);
+    let packed_size = u32::try_from(zeros.len() * 2).unwrap();
+    let packed_size =
+        [(packed_size & 0x7F) as u8 | 0x80, (packed_size >> 7) as u8 | 0x80, (packed_size >> 14) as u8];
+    let values = b"\x2c\x15\x28\x15\x00\x15\x06\x15\x06\x00\x00";
+    for (file, page, expected) in [
+        // Two gigabytes of values.
+        (
+            &numbers,
+            [b"\x15\x00\x15", LARGEST, b"\x15\x02", values].concat(),
+            "a page of the Parquet file has 2147483647",
+        ),
+        // A dictionary with as many of them, in one byte.
+        (
+            &numbers,
+            [b"\x15\x04\x15\x02\x15\x02\x4c\x15", LARGEST, b"\x15\x00\x00\x00\x07"].concat(),
+            "more values than it has room",
+        ),
+        // A hundred bytes that expand to four million.
+        (
+            &gzipped,
+            [b"\x15\x00\x15\xc8\x01\x15", &packed_size[..], values, &zeros].concat(),
+            "more than it claims",
+        ),
+        // Two thousand million texts in a page of twenty.
+        (
+            &texts,
+            [
+                b"\x15\x00\x15\x12\x15\x12\x2c\x15\x28\x15\x0c\x15\x06\x15\x06\x00\x00\x80\x01\x04",
+                LARGEST,
+                b"\x00",
+            ]
+            .concat(),
+            "more texts than it has values",
+        ),
+    ] {
+        let mut bytes = file.clone();
+        bytes[4..4 + page.len()].copy_from_slice(&page);
+        assert_refused(&bytes, expected);
+    }
+}
