@@ -18,6 +18,7 @@ use column::ColumnCells;
 use pages::Budget;
 use schema::{Leaf, leaves};
 
+mod chunk;
 mod column;
 mod footer;
 mod pages;
