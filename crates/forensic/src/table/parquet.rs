@@ -97,7 +97,7 @@ impl<'p> ParquetFile<'p> {
             let now = left.min(batch);
             for (column, leaf) in columns.iter_mut().zip(&self.leaves) {
                 let Some(column) = column else { continue };
-                let read = guarded(|| column.read(now))?;
+                let read = guarded(|| column.read(now)).map_err(|error| placed(error, &leaf.name, *done))?;
                 if read < now {
                     let row = *done + read as u64 + 1;
                     return Err(damaged(&format!("column “{}” ends before row {row}", leaf.name)));
@@ -159,6 +159,17 @@ fn damaged(what: &dyn std::fmt::Display) -> ScanError {
     ScanError::not_a_table(format!("the Parquet file is damaged: {what}"))
 }
 
+/// Says where it was that a file could not be read.
+fn placed(error: ScanError, column: &str, rows: u64) -> ScanError {
+    match error {
+        ScanError::NotATable { reason } => ScanError::not_a_table(format!(
+            "{reason}, in column “{}” somewhere after row {rows}",
+            super::shown(column)
+        )),
+        other => other,
+    }
+}
+
 fn refused(error: ParquetError) -> ScanError {
     // What our own checks found is carried through the foreign code.
     if let ParquetError::External(cause) = error {
@@ -166,6 +177,9 @@ fn refused(error: ParquetError) -> ScanError {
             Ok(refusal) => *refusal,
             Err(cause) => damaged(&cause),
         };
+    }
+    if let ParquetError::NYI(what) = error {
+        return ScanError::not_a_table(format!("the Parquet file has what is not read: {what}"));
     }
     let sentence = error.to_string();
     damaged(&sentence.split_once(": ").map_or(sentence.as_str(), |(_, what)| what))

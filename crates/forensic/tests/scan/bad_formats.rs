@@ -191,6 +191,10 @@ fn parquet_says_what_it_cannot_be_read_for() {
     let length = whole.len();
     whole[length - 4..].copy_from_slice(b"PARE");
     assert_refused(&whole, "encrypted");
+    let encoding = parquet::basic::Encoding::DELTA_BYTE_ARRAY;
+    let prefixes =
+        properties().set_dictionary_enabled(false).set_column_encoding("user".into(), encoding).build();
+    assert_refused(&calm_parquet(40, 1, prefixes), "DELTA_BYTE_ARRAY, which is not read, in column “user”");
     let none = parquet("message m { required int32 a; }", properties().build(), &mut []);
     assert_refused(&none, "no rows");
     let none = parquet("message m { }", properties().build(), &mut []);

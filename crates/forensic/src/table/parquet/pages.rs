@@ -121,7 +121,9 @@ impl Checked {
             Encoding::DELTA_LENGTH_BYTE_ARRAY => {}
             // A value repeats the beginning of the one before it, so that a small page may come to any size.
             Encoding::DELTA_BYTE_ARRAY => {
-                return Err(odd("a column has the encoding DELTA_BYTE_ARRAY, which is not read"));
+                return Err(refusal(ScanError::not_a_table(
+                    "the Parquet file has the encoding DELTA_BYTE_ARRAY, which is not read",
+                )));
             }
             _ => return Ok(()),
         }
