@@ -2,10 +2,7 @@
 //! checksum. A line `== NAME` begins a part.
 #![no_main]
 
-use std::{
-    io::{Cursor, Write as _},
-    panic,
-};
+use std::io::{Cursor, Write as _};
 
 use sentinelflow_fuzz::assert_scan_keeps_its_promises;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
@@ -27,18 +24,12 @@ const FRAME: [(&str, &str); 3] = [
     ),
 ];
 
-libfuzzer_sys::fuzz_target!(init: let_guarded_panics_pass(), |bytes: &[u8]| {
+libfuzzer_sys::fuzz_target!(init: sentinelflow_fuzz::let_guarded_panics_pass(), |bytes: &[u8]| {
     match str::from_utf8(bytes) {
         Ok(text) if text.starts_with(PART) => assert_scan_keeps_its_promises(&packed(text)),
         _ => assert_scan_keeps_its_promises(bytes),
     }
 });
-
-/// The engine catches what the workbook library panics with; libFuzzer's hook would end the process before. A panic
-/// that nobody catches still ends it.
-fn let_guarded_panics_pass() {
-    drop(panic::take_hook());
-}
 
 fn packed(text: &str) -> Vec<u8> {
     let mut parts: Vec<(&str, String)> = Vec::new();

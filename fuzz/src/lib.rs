@@ -68,6 +68,29 @@ pub fn assert_scan_keeps_its_promises(bytes: &[u8]) {
     }
 }
 
+/// Asserts that two files hold the same table: where the first is read, the second gives the same report.
+pub fn assert_scanned_alike(bytes: &[u8], other: &[u8]) {
+    assert_scan_keeps_its_promises(other);
+    let [scanned, other] = [bytes, other].map(|bytes| {
+        let mut file = tempfile::NamedTempFile::new().expect("there is room for a temporary file");
+        file.write_all(bytes).expect("there is room for a temporary file");
+        let options = ScanOptions { engine: EngineChoice::Statistical, ..ScanOptions::default() };
+        scan(file.path(), "upload", &options, &LIMITS, &Unwatched)
+    });
+    match (scanned, other) {
+        (Ok(scanned), Ok(other)) => assert_eq!(scanned, other, "the same table in another file"),
+        (Ok(_), Err(error)) => panic!("the same table in another file is refused: {error}"),
+        (Err(scanned), Ok(_)) => panic!("a table that is refused is read from another file: {scanned}"),
+        (Err(_), Err(_)) => {}
+    }
+}
+
+/// The engine catches what foreign readers panic with; libFuzzer's hook would end the process before. A panic that
+/// nobody catches still ends it.
+pub fn let_guarded_panics_pass() {
+    drop(std::panic::take_hook());
+}
+
 fn assert_agrees_with_itself(outcome: &Result<ScanOutcome, ScanError>) {
     let ScanOutcome { report, scores } = match outcome {
         Ok(outcome) => outcome,

@@ -15,7 +15,8 @@ pub struct Limits {
     pub record_bytes: usize,
     /// Bytes that one part of a spreadsheet may expand to: 2 GiB.
     pub unpacked_bytes: u64,
-    /// Times that one part of a spreadsheet may be larger than its packed form: 200. Sheets reach 50.
+    /// Times that one part of a spreadsheet, or a packed text, may be larger than its packed form: 200. Sheets reach
+    /// 50, logs 30.
     pub packing_ratio: u64,
 }
 

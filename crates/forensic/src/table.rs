@@ -18,10 +18,15 @@ mod column;
 mod content;
 mod csv;
 mod head;
+mod held;
+mod json_lines;
+mod packed;
+mod parquet;
 mod records;
 mod sample;
 mod shown;
 mod spreadsheet;
+mod watched;
 mod words;
 
 /// One record of a source, and how much of the source lies behind it (0 to 1).

@@ -30,7 +30,7 @@ enum Command {
     Dev(serve::ServerArgs),
     /// Production: every caller shows credentials
     Serve(serve::ServerArgs),
-    /// Find the rows of CSV, XLS or XLSX files that don't belong, offline
+    /// Find the rows of CSV, JSON, Parquet, XLS or XLSX files that don't belong, offline
     Scan(scan::ScanArgs),
     /// Judge the lines of log files, offline
     Analyze(analyze::AnalyzeArgs),

@@ -1,35 +1,26 @@
 //! Delimited text: finds the delimiter, splits records, and never holds more than one record.
 
-use std::{
-    fs::File,
-    io::{Read, Seek, SeekFrom},
-    ops::Range,
-    path::{Path, PathBuf},
-};
+use std::ops::Range;
 
 use csv_core::ReadRecordResult;
-use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
-use memchr::{memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 
-use super::{Cell, Record, Source, Visit};
+use super::{Cell, Record, Source, Visit, packed::TextFile};
 use crate::{Limits, ScanError};
+use encoding::{Encoding, Input};
+
+mod encoding;
+mod split;
 
 /// A file of delimited text whose first bytes have been looked at.
-pub(crate) struct DelimitedText {
-    path: PathBuf,
-    size: u64,
+pub(crate) struct DelimitedText<'p> {
+    text: TextFile<'p>,
     encoding: Encoding,
+    /// Bytes before the first record.
+    preamble: usize,
+    line_end: u8,
     delimiter: u8,
     record_bytes: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Encoding {
-    /// UTF-8 or Windows-1252: they share the bytes that shape a table, and cells are decoded one by one.
-    Bytes {
-        mark: u64,
-    },
-    Utf16(&'static encoding_rs::Encoding),
 }
 
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -37,31 +28,32 @@ const SNIFFED_BYTES: usize = 64 << 10;
 const SNIFFED_RECORDS: usize = 50;
 const BLOCK_BYTES: usize = 256 << 10;
 
-impl DelimitedText {
+impl<'p> DelimitedText<'p> {
     /// Takes the file for delimited text if its first bytes allow it.
-    pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Self, ScanError> {
-        let mut file = File::open(path)?;
-        let size = file.metadata()?.len();
-        let mut head = Vec::new();
-        Read::by_ref(&mut file).take(SNIFFED_BYTES as u64).read_to_end(&mut head)?;
-        let encoding = match head.as_slice() {
-            [0xEF, 0xBB, 0xBF, ..] => Encoding::Bytes { mark: 3 },
-            [0xFF, 0xFE, ..] => Encoding::Utf16(UTF_16LE),
-            [0xFE, 0xFF, ..] => Encoding::Utf16(UTF_16BE),
-            _ => Encoding::Bytes { mark: 0 },
-        };
-        if matches!(encoding, Encoding::Bytes { .. }) && looks_binary(&head) {
+    pub(crate) fn open(text: TextFile<'p>, limits: &Limits) -> Result<Self, ScanError> {
+        let encoding = Encoding::of(&text.head(SNIFFED_BYTES)?);
+        let preamble = if let Encoding::Bytes { mark } = encoding { mark } else { 0 };
+        let record_bytes = limits.record_bytes;
+        let mut opened = Self { text, encoding, preamble, line_end: b'\n', delimiter: b',', record_bytes };
+        let mut records = opened.records(b',')?;
+        // A packed file comes in pieces of any size.
+        while records.end < SNIFFED_BYTES.min(record_bytes) && !records.ended {
+            records.refill()?;
+        }
+        let head = &records.block[records.start..records.end];
+        if looks_binary(head) {
             return Err(ScanError::not_a_table("it holds binary data, not text"));
         }
-        let mut text = Self {
-            path: path.to_owned(),
-            size,
-            encoding,
-            delimiter: b',',
-            record_bytes: limits.record_bytes,
-        };
-        text.delimiter = text.find_delimiter()?;
-        Ok(text)
+        let line_end = line_end(head);
+        let named = named_delimiter(head);
+        opened.line_end = line_end;
+        if let Some((delimiter, length)) = named {
+            opened.preamble += length;
+            opened.delimiter = delimiter;
+        } else {
+            opened.delimiter = opened.find_delimiter()?;
+        }
+        Ok(opened)
     }
 
     fn find_delimiter(&self) -> Result<u8, ScanError> {
@@ -84,52 +76,40 @@ impl DelimitedText {
         Ok(best.1)
     }
 
-    fn records(&self, delimiter: u8) -> Result<Records, ScanError> {
-        let mut file = File::open(&self.path)?;
-        let input = match self.encoding {
-            Encoding::Bytes { mark } => {
-                file.seek(SeekFrom::Start(mark))?;
-                Input::Bytes(file)
-            }
-            Encoding::Utf16(encoding) => Input::Utf16 {
-                file,
-                decoder: encoding.new_decoder_with_bom_removal(),
-                raw: Vec::new(),
-                ended: false,
-                finished: false,
-            },
-        };
-        Ok(Records {
-            input,
+    fn records(&self, delimiter: u8) -> Result<Records<'_, 'p>, ScanError> {
+        let mut records = Records {
+            input: Input::new(self.text.open()?, self.encoding),
+            line_end: self.line_end,
             delimiter,
             quoted: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
             block: vec![0; BLOCK_BYTES],
             start: 0,
             end: 0,
             ended: false,
-            bytes_read: 0,
             record_bytes: self.record_bytes,
             number: 0,
             fields: Vec::new(),
             unquoted: Vec::new(),
             is_unquoted: false,
             ends: Vec::new(),
-        })
+        };
+        while records.end < self.preamble && !records.ended {
+            records.refill()?;
+        }
+        records.start = self.preamble.min(records.end);
+        Ok(records)
     }
 }
 
-impl Source for DelimitedText {
+impl Source for DelimitedText<'_> {
     fn visit(&self, visit: &mut Visit<'_>) -> Result<(), ScanError> {
         let mut records = self.records(self.delimiter)?;
         let mut ranges: Vec<Range<usize>> = Vec::new();
-        // UTF-16 takes about two bytes for each byte read here.
-        let size = if matches!(self.encoding, Encoding::Utf16(_)) { self.size / 2 } else { self.size };
         while records.next()? {
             std::mem::swap(&mut ranges, &mut records.fields);
             let bytes = records.bytes();
             let cells: Vec<Cell<'_>> = ranges.iter().map(|range| Cell::Text(&bytes[range.clone()])).collect();
-            let read = records.bytes_read as f64 / size.max(1) as f64;
-            if visit(Record { cells: &cells, read: read.min(1.0) })?.is_break() {
+            if visit(Record { cells: &cells, read: records.input.share() })?.is_break() {
                 break;
             }
         }
@@ -137,48 +117,41 @@ impl Source for DelimitedText {
     }
 }
 
+/// Old Macs ended lines with a carriage return alone. One at the very end may have the rest of its line end behind it.
+fn line_end(head: &[u8]) -> u8 {
+    let before_last = head.split_last().map_or(head, |(_, before)| before);
+    if memchr(b'\n', head).is_none() && memchr(b'\r', before_last).is_some() { b'\r' } else { b'\n' }
+}
+
 /// A control character that no text has, or a zero byte.
 fn looks_binary(head: &[u8]) -> bool {
     head.iter().any(|byte| matches!(byte, 0..=6 | 14..=26))
 }
 
-enum Input {
-    Bytes(File),
-    Utf16 { file: File, decoder: Decoder, raw: Vec<u8>, ended: bool, finished: bool },
-}
-
-impl Input {
-    fn read(&mut self, into: &mut [u8]) -> Result<usize, ScanError> {
-        match self {
-            Self::Bytes(file) => Ok(file.read(into)?),
-            // A decoder must not be asked again once it has taken the end of the text.
-            Self::Utf16 { finished: true, .. } => Ok(0),
-            Self::Utf16 { file, decoder, raw, ended, finished } => loop {
-                if raw.is_empty() && !*ended {
-                    Read::by_ref(file).take(SNIFFED_BYTES as u64).read_to_end(raw)?;
-                    *ended = raw.is_empty();
-                }
-                let (result, taken, written, _) = decoder.decode_to_utf8(raw, into, *ended);
-                raw.drain(..taken);
-                *finished = *ended && result == CoderResult::InputEmpty;
-                if written > 0 || *finished {
-                    return Ok(written);
-                }
-            },
-        }
+/// Returns the delimiter that a first line names as Excel does (`sep=;`), and the length of that line.
+fn named_delimiter(head: &[u8]) -> Option<(u8, usize)> {
+    let end = head.iter().take(16).position(|byte| matches!(byte, b'\r' | b'\n'))?;
+    let line = &head[..end];
+    let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
+    let (name, value) = line.split_at_checked(4)?;
+    let [delimiter] = *value else { return None };
+    if !name.eq_ignore_ascii_case(b"sep=") || !delimiter.is_ascii() || delimiter == b'"' {
+        return None;
     }
+    let line_end = if head[end..].starts_with(b"\r\n") { 2 } else { 1 };
+    Some((delimiter, end + line_end))
 }
 
 /// Splits a stream into records. Lines without a quotation mark take the short way.
-struct Records {
-    input: Input,
+struct Records<'t, 'p> {
+    input: Input<'t, 'p>,
+    line_end: u8,
     delimiter: u8,
     quoted: csv_core::Reader,
     block: Vec<u8>,
     start: usize,
     end: usize,
     ended: bool,
-    bytes_read: u64,
     record_bytes: usize,
     number: u64,
     fields: Vec<Range<usize>>,
@@ -187,14 +160,14 @@ struct Records {
     ends: Vec<usize>,
 }
 
-impl Records {
+impl Records<'_, '_> {
     /// Moves on to the next record that is not blank; false at the end.
     fn next(&mut self) -> Result<bool, ScanError> {
         let mut searched = 0;
         loop {
             let unread = &self.block[self.start..self.end];
-            match memchr2(b'\n', b'"', &unread[searched..]) {
-                Some(at) if unread[searched + at] == b'\n' => {
+            match memchr2(self.line_end, b'"', &unread[searched..]) {
+                Some(at) if unread[searched + at] == self.line_end => {
                     let line = searched + at;
                     searched = 0;
                     self.split_line(line);
@@ -235,14 +208,7 @@ impl Records {
         if line.is_empty() {
             return;
         }
-        let mut from = self.start;
-        for (at, byte) in line.iter().enumerate() {
-            if *byte == self.delimiter {
-                self.fields.push(from..self.start + at);
-                from = self.start + at + 1;
-            }
-        }
-        self.fields.push(from..self.start + line.len());
+        split::split(line, self.delimiter, self.start, &mut self.fields);
     }
 
     fn next_quoted(&mut self) -> Result<bool, ScanError> {
@@ -318,7 +284,6 @@ impl Records {
         let read = self.input.read(&mut self.block[self.end..])?;
         self.ended = read == 0;
         self.end += read;
-        self.bytes_read += read as u64;
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell as Count, RefCell},
     io::BufReader,
-    ops::{ControlFlow, Range},
+    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
@@ -11,15 +11,17 @@ use std::{
 use calamine::{Data, DataRef, ExcelDateTime, Reader, SheetType, Xls, Xlsx};
 use sentinelflow_domain::scan::ScanProgress;
 
-use super::{Cell, Record, Source, Visit, cell::days_since_1970};
+use super::{
+    Cell, Record, Source, Visit,
+    cell::days_since_1970,
+    held::Held,
+    watched::{Watch, Watched},
+};
 use crate::{Limits, ScanError};
 
 mod biff;
 mod bounds;
 mod markup;
-mod watched;
-
-use watched::{Watch, Watched};
 
 /// A sheet of an XLSX file; its cells are streamed each time they are asked for.
 pub(crate) struct XlsxSheet<'p> {
@@ -30,6 +32,7 @@ pub(crate) struct XlsxSheet<'p> {
     row_bytes: usize,
     text_bytes: u64,
     faulty: Count<usize>,
+    unread: Vec<String>,
 }
 
 /// A sheet of an XLS file, which can only be read as a whole.
@@ -38,6 +41,7 @@ pub(crate) struct XlsSheet {
     sheet: String,
     row_bytes: usize,
     faulty: usize,
+    unread: Vec<String>,
 }
 
 impl<'p> XlsxSheet<'p> {
@@ -70,19 +74,25 @@ impl<'p> XlsxSheet<'p> {
             row_bytes: limits.record_bytes,
             text_bytes,
             faulty: Count::new(0),
+            unread: Vec::new(),
         };
         let sheets = worksheets(opened.book.get_mut().sheets_metadata());
+        let mut with_rows = Vec::new();
         for candidate in candidates(&sheets, sheet)? {
             opened.sheet.clone_from(candidate);
-            let mut is_empty = true;
-            opened.visit(&mut |_| {
-                is_empty = false;
-                Ok(ControlFlow::Break(()))
-            })?;
-            if !is_empty {
-                opened.faulty.set(0);
-                return Ok(opened);
+            match opened.has_rows() {
+                Ok(true) => with_rows.push(candidate.clone()),
+                Err(error) if with_rows.is_empty() || watch.look().is_err() => return Err(error),
+                // What is wrong with a sheet that is not read does not matter.
+                Ok(false) | Err(_) => {}
             }
+        }
+        let mut with_rows = with_rows.into_iter();
+        if let Some(first) = with_rows.next() {
+            opened.sheet = first;
+            opened.unread = with_rows.collect();
+            opened.faulty.set(0);
+            return Ok(opened);
         }
         Err(no_rows(sheet))
     }
@@ -100,20 +110,30 @@ impl XlsSheet {
         watch.look()?;
         let mut book = guarded(|| Xls::new(reader).map_err(|error| damaged(&error)))?;
         let sheets = worksheets(book.sheets_metadata());
+        let mut found: Option<Self> = None;
         for candidate in candidates(&sheets, sheet)? {
             watch.look()?;
-            let cells = guarded(|| book.worksheet_range(candidate).map_err(|error| damaged(&error)))?;
-            if cells.is_empty() {
-                continue;
+            let cells = guarded(|| book.worksheet_range(candidate).map_err(|error| damaged(&error)));
+            match (&mut found, cells) {
+                (None, Err(error)) => return Err(error),
+                // What is wrong with a sheet that is not read does not matter.
+                (Some(_), Err(_)) => {}
+                (_, Ok(cells)) if cells.is_empty() => {}
+                (Some(found), Ok(_)) => found.unread.push(candidate.clone()),
+                (None, Ok(cells)) => found = Some(Self::of(cells, candidate, limits)?),
             }
-            if cells.width() > limits.columns {
-                let what = format!("sheet “{candidate}” has {} columns", cells.width());
-                return Err(ScanError::too_large(what, limits.columns as u64));
-            }
-            let faulty = cells.used_cells().filter(|(_, _, cell)| matches!(cell, Data::Error(_))).count();
-            return Ok(Self { cells, sheet: candidate.clone(), row_bytes: limits.record_bytes, faulty });
         }
-        Err(no_rows(sheet))
+        found.ok_or_else(|| no_rows(sheet))
+    }
+
+    fn of(cells: calamine::Range<Data>, sheet: &str, limits: &Limits) -> Result<Self, ScanError> {
+        if cells.width() > limits.columns {
+            let what = format!("sheet “{sheet}” has {} columns", cells.width());
+            return Err(ScanError::too_large(what, limits.columns as u64));
+        }
+        let faulty = cells.used_cells().filter(|(_, _, cell)| matches!(cell, Data::Error(_))).count();
+        let (sheet, row_bytes) = (sheet.to_owned(), limits.record_bytes);
+        Ok(Self { cells, sheet, row_bytes, faulty, unread: Vec::new() })
     }
 }
 
@@ -123,11 +143,20 @@ impl Source for XlsxSheet<'_> {
     }
 
     fn notes(&self) -> Vec<String> {
-        faulty_note(self.faulty.get())
+        notes(self.faulty.get(), &self.unread)
     }
 }
 
 impl XlsxSheet<'_> {
+    fn has_rows(&self) -> Result<bool, ScanError> {
+        let mut has_rows = false;
+        self.visit(&mut |_| {
+            has_rows = true;
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(has_rows)
+    }
+
     fn visit_rows(&self, visit: &mut Visit<'_>) -> Result<(), ScanError> {
         self.faulty.set(0);
         let mut book = self.book.borrow_mut();
@@ -195,7 +224,7 @@ impl Source for XlsSheet {
     }
 
     fn notes(&self) -> Vec<String> {
-        faulty_note(self.faulty)
+        notes(self.faulty, &self.unread)
     }
 }
 
@@ -205,14 +234,6 @@ struct Row {
     number: u32,
     cells: Vec<Held>,
     text: Vec<u8>,
-}
-
-#[derive(Clone)]
-enum Held {
-    Missing,
-    Number(f64),
-    Time(f64),
-    Text(Range<usize>),
 }
 
 impl Row {
@@ -265,16 +286,7 @@ impl Row {
         if *width == 0 {
             *width = self.cells.len();
         }
-        let mut cells: Vec<Cell<'_>> = self
-            .cells
-            .iter()
-            .map(|held| match held {
-                Held::Missing => Cell::Missing,
-                Held::Number(number) => Cell::Number(*number),
-                Held::Time(seconds) => Cell::Time(*seconds),
-                Held::Text(range) => Cell::Text(&self.text[range.clone()]),
-            })
-            .collect();
+        let mut cells: Vec<Cell<'_>> = self.cells.iter().map(|held| held.cell(&self.text)).collect();
         cells.resize(cells.len().max(*width), Cell::Missing);
         let flow = visit(Record { cells: &cells, read })?;
         self.cells.clear();
@@ -349,11 +361,25 @@ fn no_rows(asked: Option<&str>) -> ScanError {
     })
 }
 
-fn faulty_note(faulty: usize) -> Vec<String> {
-    if faulty == 0 {
-        return Vec::new();
+/// So many names are told in a note.
+const MOST_NAMED: usize = 5;
+
+fn notes(faulty: usize, unread: &[String]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if faulty > 0 {
+        notes.push(format!("{faulty} cells hold an error such as #N/A and count as missing"));
     }
-    vec![format!("{faulty} cells hold an error such as #N/A and count as missing")]
+    if !unread.is_empty() {
+        let named: Vec<String> = unread.iter().take(MOST_NAMED).map(|name| format!("“{name}”")).collect();
+        let rest = unread.len() - named.len();
+        let and_more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        let sheets = if unread.len() == 1 { "another sheet" } else { "other sheets" };
+        notes.push(format!(
+            "the workbook has {sheets} with rows: {}{and_more}; choose one with the option `sheet`",
+            named.join(", ")
+        ));
+    }
+    notes
 }
 
 fn damaged(error: &dyn std::error::Error) -> ScanError {

@@ -16,13 +16,13 @@ fn refused(bytes: &[u8]) -> String {
 fn what_is_no_table_is_named() {
     for (bytes, expected) in [
         (&b""[..], "empty"),
-        (b"\x1f\x8b\x08\0\0\0", "gzip"),
-        (b"PAR1\x15\x04", "Parquet"),
-        (b"\x28\xb5\x2f\xfd\x04", "zstd"),
+        (b"\x1f\x8b\x08\0\0\0", "gzip file was cut off"),
+        (b"PAR1\x15\x04", "Parquet file is damaged: it was cut off"),
+        (b"\x28\xb5\x2f\xfd\x04", "zstd file was cut off"),
         (b"%PDF-1.7\n", "PDF"),
         (b"\x89PNG\r\n\x1a\n", "PNG"),
         (b"\x7fELF\x02\x01", "ELF"),
-        (b"{\"a\": 1}\n{\"a\": 2}\n", "JSON"),
+        (b"{\"a\": 1}\n{\"a\": 2\n", "JSON"),
         (b"<html><body>", "HTML"),
         (b"a,b\n1,\0\0\0\n", "binary"),
         (b"PK\x03\x04 not really", "damaged"),

@@ -3,6 +3,7 @@
 #![expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
     reason = "tables made here are small"
 )]
@@ -14,7 +15,9 @@ use sentinelflow_forensic::{Limits, ScanError, Scores};
 
 mod accuracy;
 mod bad_files;
+mod bad_formats;
 mod columns;
+mod formats;
 mod hostile_workbooks;
 mod promises;
 mod report;

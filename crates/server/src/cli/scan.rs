@@ -22,7 +22,7 @@ use crate::{printable::shown, telemetry::SystemClock};
 
 #[derive(Args)]
 pub struct ScanArgs {
-    /// CSV (also with tabs, semicolons or bars), XLS or XLSX; the content decides, not the name
+    /// CSV (also with tabs, semicolons or bars), JSON lines, Parquet, XLS or XLSX; the content decides, not the name
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[arg(long, value_enum, default_value = "auto")]

@@ -42,7 +42,7 @@ const FILENAME_MAX_CHARS: usize = 255;
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body; `Upload` reads it")]
 struct UploadShape {
-    /// A table: CSV (also with tabs, semicolons or bars), XLS or XLSX. The content decides, not the name.
+    /// A table: CSV (also with tabs, semicolons or bars), JSON lines, Parquet, XLS or XLSX. The content decides, not the name.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }

@@ -5,7 +5,7 @@ use std::{io::Read, path::Path};
 use memchr::memmem;
 use zip::ZipArchive;
 
-use super::{MOST_SHEETS, markup, too_many_sheets, watched::Watch};
+use super::{MOST_SHEETS, Watch, markup, too_many_sheets};
 use crate::{Limits, ScanError};
 
 const MOST_PARTS: usize = 10_000;
