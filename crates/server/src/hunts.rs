@@ -34,12 +34,12 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 use tracing::warn;
 
+pub use self::{desks::QueueFull, spool::Spool};
 use self::{
-    desks::Desks,
+    desks::{Desk, Desks},
     engine::{Task, TaskFile, judge},
     watch::{Stop, StopsWhenDropped, Watch},
 };
-pub use self::{desks::QueueFull, spool::Spool};
 
 /// How long an upload that somebody waits for waits for its turn.
 const DESK_DEADLINE: Duration = Duration::from_mins(1);
@@ -120,29 +120,22 @@ impl Hunts {
     /// Scans a file that is deleted with the upload, and remembers the report.
     /// Whoever stops waiting stops the scan.
     pub async fn scan(&self, upload: TempPath, order: NewScan) -> Result<ScanRecord, HuntError> {
+        self.check_baseline_of(&order).await?;
+        let desk = self.next_desk(order.tenant).await?;
         let baseline = self.baseline_of(&order).await?;
         let (limits, asked) = (self.0.limits.clone(), order.clone());
         let work = move |file: &Path, watch: &Watch| judge(file, &asked, baseline.as_deref(), &limits, watch);
-        let (report, duration) = self.at_a_desk(order.tenant, upload, work).await?;
+        let (report, duration) = work_at(desk, upload, work).await?;
         let finished = Arc::new(self.finished(report, duration));
         let hunts = self.clone();
         in_any_case(async move { hunts.remember(order, finished).await }).await
     }
 
-    /// Works on an upload when its turn comes, until whoever waits for it goes away.
-    async fn at_a_desk<T: Send + 'static>(
-        &self,
-        tenant: TenantId,
-        upload: TempPath,
-        work: impl FnOnce(&Path, &Watch) -> Result<T, HuntError> + Send + 'static,
-    ) -> Result<(T, Duration), HuntError> {
+    /// Returns a desk when the tenant's turn comes.
+    async fn next_desk(&self, tenant: TenantId) -> Result<Desk, HuntError> {
         let place = self.0.desks.join(tenant)?;
         let desk = tokio::time::timeout(DESK_DEADLINE, place).await.map_err(|_| HuntError::Busy)?;
-        let desk = desk.expect("the desks live as long as the hunts");
-        let watch = Arc::new(Watch::new());
-        let _stops_when_dropped = StopsWhenDropped(&watch);
-        let task = Task { desk, file: TaskFile::Upload(upload), watch: Arc::clone(&watch) };
-        engine::run(task, work).await
+        Ok(desk.expect("the desks live as long as the hunts"))
     }
 
     /// Remembers a scan that ended before anybody was told of it: all of it or nothing.
@@ -242,6 +235,18 @@ impl Hunts {
     fn jobs(&self) -> MutexGuard<'_, JoinSet<()>> {
         self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Works on an upload until whoever waits for it goes away.
+async fn work_at<T: Send + 'static>(
+    desk: Desk,
+    upload: TempPath,
+    work: impl FnOnce(&Path, &Watch) -> Result<T, HuntError> + Send + 'static,
+) -> Result<(T, Duration), HuntError> {
+    let watch = Arc::new(Watch::new());
+    let _stops_when_dropped = StopsWhenDropped(&watch);
+    let task = Task { desk, file: TaskFile::Upload(upload), watch: Arc::clone(&watch) };
+    engine::run(task, work).await
 }
 
 /// Does what must not stop midway, even if nobody waits for it any more.

@@ -12,7 +12,7 @@ use sentinelflow_domain::{
 use sentinelflow_forensic::learn;
 use tempfile::TempPath;
 
-use super::{HuntError, Hunts, in_any_case};
+use super::{HuntError, Hunts, in_any_case, work_at};
 
 impl Hunts {
     /// Learns from a file that is deleted with the upload, and keeps what was learned.
@@ -27,7 +27,8 @@ impl Hunts {
     ) -> Result<BaselineSummary, HuntError> {
         self.check_place_for(tenant, &name).await?;
         let (limits, source) = (self.0.limits.clone(), filename.clone());
-        let learned = self.at_a_desk(tenant, upload, move |file, watch| {
+        let desk = self.next_desk(tenant).await?;
+        let learned = work_at(desk, upload, move |file, watch| {
             let baseline = learn(file, &source, &options, &limits, watch)?;
             Ok((baseline.to_bytes(), baseline.rows()))
         });
