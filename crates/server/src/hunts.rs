@@ -37,7 +37,7 @@ use tracing::warn;
 pub use self::{desks::QueueFull, spool::Spool};
 use self::{
     desks::{Desk, Desks},
-    engine::{Task, TaskFile, judge},
+    engine::{Done, Task, TaskFile, judge},
     watch::{Stop, StopsWhenDropped, Watch},
 };
 
@@ -125,10 +125,15 @@ impl Hunts {
         let baseline = self.baseline_of(&order).await?;
         let (limits, asked) = (self.0.limits.clone(), order.clone());
         let work = move |file: &Path, watch: &Watch| judge(file, &asked, baseline.as_deref(), &limits, watch);
-        let (report, duration) = work_at(desk, upload, work).await?;
+        let Done { found: report, duration, desk } = work_at(desk, upload, work).await?;
         let finished = Arc::new(self.finished(report, duration));
         let hunts = self.clone();
-        in_any_case(async move { hunts.remember(order, finished).await }).await
+        in_any_case(async move {
+            let remembered = hunts.remember(order, finished).await;
+            drop(desk);
+            remembered
+        })
+        .await
     }
 
     /// Returns a desk when the tenant's turn comes.
@@ -242,7 +247,7 @@ async fn work_at<T: Send + 'static>(
     desk: Desk,
     upload: TempPath,
     work: impl FnOnce(&Path, &Watch) -> Result<T, HuntError> + Send + 'static,
-) -> Result<(T, Duration), HuntError> {
+) -> Result<Done<T>, HuntError> {
     let watch = Arc::new(Watch::new());
     let _stops_when_dropped = StopsWhenDropped(&watch);
     let task = Task { desk, file: TaskFile::Upload(upload), watch: Arc::clone(&watch) };

@@ -32,7 +32,7 @@ impl Hunts {
             let baseline = learn(file, &source, &options, &limits, watch)?;
             Ok((baseline.to_bytes(), baseline.rows()))
         });
-        let ((bytes, rows), _) = learned.await?;
+        let (bytes, rows) = learned.await?.found;
         if bytes.len() > MOST_BASELINE_BYTES {
             return Err(HuntError::BaselineTooLarge);
         }

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::{HuntError, desks::Desk, watch::Watch};
 
-/// A file at its desk. The desk is free and a file that nobody keeps is removed when the thread has let go of them.
+/// A file at its desk. The desk is free when whoever gets what came of it has let go of that too: it may be large.
 pub struct Task {
     pub desk: Desk,
     pub file: TaskFile,
@@ -31,22 +31,31 @@ pub enum TaskFile {
     Spooled(PathBuf),
 }
 
-/// Works on a file; returns what came of it and how long it took.
+/// What came of a file.
+pub struct Done<T> {
+    pub found: T,
+    pub duration: Duration,
+    /// Taken as long as this lives.
+    pub desk: Desk,
+}
+
+/// Works on a file. A file that nobody keeps is removed when the thread has let go of it.
 pub async fn run<T: Send + 'static>(
     task: Task,
     work: impl FnOnce(&Path, &Watch) -> Result<T, HuntError> + Send + 'static,
-) -> Result<(T, Duration), HuntError> {
+) -> Result<Done<T>, HuntError> {
     let (answer, answered) = oneshot::channel();
     let on_thread = move || {
         let started = Instant::now();
-        let done = match &task.file {
+        let found = match &task.file {
             TaskFile::Upload(path) => work(path, &task.watch),
             TaskFile::Spooled(path) => work(path, &task.watch),
         };
         let Task { desk, file, .. } = task;
-        drop((desk, file));
+        drop(file);
+        let done = found.map(|found| Done { found, duration: started.elapsed(), desk });
         // Whoever went away doesn't want the answer.
-        drop(answer.send(done.map(|done| (done, started.elapsed()))));
+        drop(answer.send(done));
     };
     thread::Builder::new().name("scan".into()).spawn(on_thread).map_err(HuntError::NoThread)?;
     answered.await.map_err(|_| HuntError::BrokeOff)?

@@ -9,15 +9,18 @@ use std::{
 };
 
 use anyhow::Context as _;
-use sentinelflow_domain::scan::ScanReport;
-use sentinelflow_domain::store::{NewScan, ScanFailure, ScanId, Store, StoreError, UnfinishedScan};
+use sentinelflow_domain::{
+    scan::ScanReport,
+    store::{BaselineName, NewScan, ScanFailure, ScanId, Store, StoreError, UnfinishedScan},
+    tenant::TenantId,
+};
 use sentinelflow_forensic::ScanError;
 use tracing::{error, info, warn};
 
 use super::{
     HuntError, Hunts,
     desks::{Desk, Place},
-    engine::{self, Task, TaskFile, judge},
+    engine::{self, Done, Task, TaskFile, judge},
     watch::{Stop, Watch},
 };
 
@@ -112,10 +115,10 @@ impl Hunts {
         let file = TaskFile::Spooled(self.0.spool.file_of(id));
         let task = Task { desk, file, watch: Arc::clone(watch) };
         let started = Instant::now();
-        let outcome = self.report_on(task, order).await;
+        let outcome = self.report_on(task, order, watch).await;
         match (outcome, watch.told_to_stop()) {
             (Err(HuntError::Scan(ScanError::Cancelled)), Some(why)) => self.let_go(id, why).await,
-            (Ok((report, duration)), _) => {
+            (Ok(Done { found: report, duration, desk: _desk }), _) => {
                 info!(
                     scan.id = %id, scan.rows = report.total_scanned, duration_ms = duration.as_millis(),
                     "Scan {id} flagged {} of {} rows", report.threats_detected, report.total_scanned
@@ -138,11 +141,36 @@ impl Hunts {
         }
     }
 
-    async fn report_on(&self, task: Task, order: NewScan) -> Result<(ScanReport, Duration), HuntError> {
-        let baseline = self.baseline_of(&order).await?;
+    async fn report_on(
+        &self,
+        task: Task,
+        order: NewScan,
+        watch: &Watch,
+    ) -> Result<Done<ScanReport>, HuntError> {
+        let baseline = match &order.baseline {
+            Some(name) => Some(self.insist_on_baseline(order.tenant, name, watch).await?),
+            None => None,
+        };
         let limits = self.0.limits.clone();
         let work = move |file: &Path, watch: &Watch| judge(file, &order, baseline.as_deref(), &limits, watch);
         engine::run(task, work).await
+    }
+
+    async fn insist_on_baseline(
+        &self,
+        tenant: TenantId,
+        name: &BaselineName,
+        watch: &Watch,
+    ) -> Result<Vec<u8>, HuntError> {
+        let ask = |store: Arc<dyn Store>| {
+            let name = name.clone();
+            async move { store.baseline(tenant, &name).await }
+        };
+        match self.insist(watch, ask).await {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(HuntError::NoSuchBaseline(name.clone())),
+            Err(_) => Err(HuntError::Scan(ScanError::Cancelled)),
+        }
     }
 
     /// Leaves a scan that was stopped as it shall be found.
@@ -169,7 +197,7 @@ impl Hunts {
             match ask(Arc::clone(&self.0.store)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
-                    error!(error = %error, "The store does not take what became of a scan; it is asked again");
+                    error!(error = %error, "The store does not answer about a scan; it is asked again");
                 }
             }
             tokio::select! {
