@@ -31,13 +31,39 @@ checks.positive_data_acceptance.enabled = false
 [[operations]]  # random bytes are no table
 include-name = "POST /audit/scan"
 checks.positive_data_acceptance.enabled = false
+
+[[operations]]  # nor are they anything to learn from
+include-name = "POST /audit/baselines"
+checks.positive_data_acceptance.enabled = false
+
+[[operations]]  # a scan that is there
+include-name = "GET /audit/scan/{{scan_id}}"
+parameters = {{ "path.scan_id" = "{scan_id}" }}
+
+[[operations]]
+include-name = "GET /audit/scan/{{scan_id}}/threats"
+parameters = {{ "path.scan_id" = "{scan_id}" }}
+
+[[operations]]
+include-name = "GET /audit/scan/{{scan_id}}/report"
+parameters = {{ "path.scan_id" = "{scan_id}" }}
 """
+
+
+def scan(base, headers):
+    """Returns the id of a scan that is done, with flagged rows."""
+    rows = "\n".join(f"{row % 97},{row * 37 % 1009},user{row % 7}" for row in range(400))
+    body = f'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\na,b,c\n{rows}\r\n--x--\r\n'
+    headers = dict(header.split(": ", 1) for header in headers) | {"Content-Type": "multipart/form-data; boundary=x"}
+    request = urllib.request.Request(f"{base}/audit/scan?top=200&limit=50", body.encode(), headers)
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["id"]
 
 
 def ask(base, folder, username, examples, headers):
     config = os.path.join(folder, "schemathesis.toml")
     with open(config, "w", encoding="utf-8") as file:
-        file.write(CONFIG.format(username=username))
+        file.write(CONFIG.format(username=username, scan_id=scan(base, headers)))
     command = [
         os.path.join(os.path.dirname(sys.executable), "schemathesis"), "--config-file", config,
         "run", f"{base}/openapi.json",

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use crate::analysis::{Score, Severity};
 
 /// Which engine the caller asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EngineChoice {
     /// The autoencoder where it can run, else the statistical engine.
     #[default]
@@ -33,7 +34,7 @@ impl ScanEngine {
 }
 
 /// What a scan may be told.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScanOptions {
     pub engine: EngineChoice,
     pub cutoff: Cutoff,

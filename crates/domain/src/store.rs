@@ -1,6 +1,9 @@
 //! The seams to what remembers: small traits that together make one `Store`.
 //! Every promise here is a test asked of every store (`store/tests/contract`).
 
+mod baselines;
+mod scans;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,9 +13,19 @@ use crate::{
     analysis::{Analysis, Category, Score, Severity},
     id::ObjectId,
     log_entry::LogEntry,
-    scan::ScanReport,
     tenant::{ApiKeyHash, PasswordHash, Plan, Tenant, TenantId, Username},
     time::Timestamp,
+};
+
+pub use self::{
+    baselines::{
+        BaselineBook, BaselineName, BaselinePut, BaselineSummary, InvalidBaselineName, MOST_BASELINE_BYTES,
+        MOST_BASELINES, NewBaseline,
+    },
+    scans::{
+        Discarded, FinishedScan, KEPT_JSON_BYTES, KEPT_ROWS, NewScan, ScanArchive, ScanFailure, ScanFigures,
+        ScanId, ScanRecord, ScanState, ScanSummary, UnfinishedScan,
+    },
 };
 
 /// A log's id: ids of one store rise in the order in which the logs were recorded.
@@ -33,7 +46,7 @@ pub enum StoreError {
 
 /// Everything one server needs remembered.
 #[async_trait]
-pub trait Store: LogBook + StatsBook + TenantBook + ScanArchive {
+pub trait Store: LogBook + StatsBook + TenantBook + ScanArchive + BaselineBook {
     /// Answers when both reading and writing work.
     async fn ping(&self) -> Result<(), StoreError>;
 }
@@ -177,9 +190,9 @@ pub enum StatusFilter {
 
 /// A part of a list; `next` is where the following part begins, `None` at the end.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Page<T> {
+pub struct Page<T, Cursor = ObjectId> {
     pub items: Vec<T>,
-    pub next: Option<ObjectId>,
+    pub next: Option<Cursor>,
 }
 
 #[async_trait]
@@ -245,50 +258,4 @@ pub struct TenantUpdate {
     pub tenant: Tenant,
     /// How many logs answer under the new name; 0 if the name stayed.
     pub migrated_logs: u64,
-}
-
-#[async_trait]
-pub trait ScanArchive: Send + Sync {
-    /// Remembers a finished scan; returns only when it would survive a power cut.
-    async fn record_scan(&self, scan: NewScan) -> Result<ScanRecord, StoreError>;
-
-    /// Returns the tenant's scans, newest first.
-    async fn scans(
-        &self,
-        tenant: TenantId,
-        limit: usize,
-        before: Option<ObjectId>,
-    ) -> Result<Page<ScanSummary>, StoreError>;
-}
-
-#[derive(Debug, Clone)]
-pub struct NewScan {
-    pub tenant: TenantId,
-    pub filename: String,
-    pub finished_at: Timestamp,
-    pub duration_ms: u64,
-    pub report: ScanReport,
-}
-
-/// A stored scan, whole.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScanRecord {
-    pub id: ObjectId,
-    pub filename: String,
-    pub finished_at: Timestamp,
-    pub duration_ms: u64,
-    pub report: ScanReport,
-}
-
-/// A stored scan without its columns and rows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScanSummary {
-    pub id: ObjectId,
-    pub filename: String,
-    pub finished_at: Timestamp,
-    pub duration_ms: u64,
-    pub engine: crate::scan::ScanEngine,
-    pub total_scanned: u64,
-    pub threats_detected: u64,
-    pub threshold_used: f64,
 }

@@ -1,6 +1,6 @@
 //! What every handler may ask for. Cheap to clone.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use sentinelflow_domain::{clock::Clock, store::Store, tenant::Tenant};
 
@@ -27,8 +27,6 @@ pub struct Parts {
     pub reload: Reload,
     /// Whom requests without a name belong to in `dev`; `None` in `serve`.
     pub local_tenant: Option<Tenant>,
-    /// Where uploads lie while they are scanned.
-    pub spool: PathBuf,
     pub max_upload_bytes: u64,
 }
 

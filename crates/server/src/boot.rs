@@ -1,9 +1,6 @@
 //! Plugs everything together, one function per part. The only place that names a store or a provider.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use sentinelflow_detect::Engine;
@@ -13,15 +10,14 @@ use sentinelflow_domain::{
     store::{NewTenant, Store},
     tenant::{Plan, Tenant, Username},
 };
-use sentinelflow_forensic::Limits;
 use sentinelflow_store::SqliteStore;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 use crate::{
     app::{App, Parts},
     config::{Config, Mode, StoreLocation},
     credentials::Credentials,
-    hunts::Hunts,
+    hunts::{Hunts, Spool},
     reload::{Reload, load_indicators, load_rules},
     telemetry::SystemClock,
     triage::{NoModel, Triage},
@@ -34,7 +30,6 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
     let folder = config.rules.clone();
     let rules = tokio::task::spawn_blocking(move || load_rules(folder.as_deref()));
     let store = open_store(&config.store)?;
-    let spool = make_spool(&config.data)?;
     let local_tenant = local_tenant(config.mode, &*store, &*clock).await?;
     let (rules, _) = rules.await.context("the rules cannot be loaded")??;
     let engine = Arc::new(Engine::new(rules));
@@ -53,12 +48,7 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
         credentials: Credentials::new()?,
         operator_token: config.operator_token.clone(),
         triage,
-        hunts: Hunts {
-            desks: Arc::new(Semaphore::new(config.scans_at_once)),
-            store: Arc::clone(&store),
-            clock: Arc::clone(&clock),
-            limits: Limits::default(),
-        },
+        hunts: start_hunts(config, &store, &clock).await?,
         reload: Reload {
             engine,
             clock: Arc::clone(&clock),
@@ -67,7 +57,6 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
             latest: Arc::new(Mutex::new(None)),
         },
         local_tenant,
-        spool,
         max_upload_bytes: config.max_upload_bytes,
         clock,
         store,
@@ -84,18 +73,18 @@ fn open_store(location: &StoreLocation) -> anyhow::Result<Arc<dyn Store>> {
     }
 }
 
-/// Makes an empty folder for uploads; what a killed process left in it is removed.
-/// Called once the store is open, whose lock keeps a second server out.
-fn make_spool(data: &Path) -> anyhow::Result<PathBuf> {
-    let spool = data.join("uploads");
-    std::fs::create_dir_all(&spool).with_context(|| format!("cannot make the folder {}", spool.display()))?;
-    for left in
-        std::fs::read_dir(&spool).with_context(|| format!("cannot read the folder {}", spool.display()))?
-    {
-        let path = left?.path();
-        std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-    }
-    Ok(spool)
+/// Returns the hunts, at work on what a former process did not finish. Called once the store is open, whose lock keeps a
+/// second server out.
+async fn start_hunts(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Hunts> {
+    let spool = Spool::open(&config.data)?;
+    let (at_once, queued) = (config.scans_at_once, config.scans_queued_per_tenant);
+    let hunts = Hunts::new(Arc::clone(store), Arc::clone(clock), spool, at_once, queued);
+    hunts.resume().await?;
+    Ok(hunts)
 }
 
 /// Returns the tenant that owns requests without a name in `dev`, made if it is new.

@@ -18,7 +18,7 @@ const DEFAULT_FILE: &str = "sentinelflow.toml";
 const ENVIRONMENT_PREFIX: &str = "SENTINELFLOW_";
 
 /// Every setting by its name in the file; in the environment `log.filter` is `SENTINELFLOW_LOG__FILTER`.
-const SETTINGS: [&str; 11] = [
+const SETTINGS: [&str; 12] = [
     "listen",
     "data",
     "store",
@@ -30,6 +30,7 @@ const SETTINGS: [&str; 11] = [
     "http.max_connections",
     "scan.max_upload_mib",
     "scan.at_once",
+    "scan.queued_per_tenant",
 ];
 
 /// What the server runs with.
@@ -51,6 +52,8 @@ pub struct Config {
     pub max_upload_bytes: u64,
     /// How many scans may compute at the same time.
     pub scans_at_once: usize,
+    /// How many scans of one tenant may wait for that.
+    pub scans_queued_per_tenant: usize,
 }
 
 /// Who is believed.
@@ -218,6 +221,7 @@ impl Layers {
             max_upload_bytes: self.take("scan.max_upload_mib", 1024, |text| whole(text, 1, 1 << 20)) as u64
                 * (1 << 20),
             scans_at_once: self.take("scan.at_once", 2, |text| whole(text, 1, 64)),
+            scans_queued_per_tenant: self.take("scan.queued_per_tenant", 100, |text| whole(text, 1, 100_000)),
         };
         if self.faults.is_empty() { Ok(config) } else { Err(ConfigFaults(self.faults)) }
     }

@@ -18,3 +18,25 @@ pub fn shown(text: &str) -> String {
     }
     shown
 }
+
+/// Returns a cell that a spreadsheet won't take for a formula; numbers stay as they are.
+pub fn harmless(cell: &str) -> String {
+    let is_number = || cell.parse().is_ok_and(f64::is_finite);
+    let may_be_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) && !is_number();
+    if may_be_formula { format!("'{cell}") } else { cell.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_cannot_become_a_formula() {
+        for cell in ["=1+1", "@x", "+cmd|' /C calc'!A0", "-a", "\t=1", "\r=1", "\n=1", "-inf", "+NaN"] {
+            assert_eq!(harmless(cell), format!("'{cell}"));
+        }
+        for cell in ["-5.2", "+1e3", "plain", "", "a=b", "'=1"] {
+            assert_eq!(harmless(cell), cell);
+        }
+    }
+}

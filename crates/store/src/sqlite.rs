@@ -6,6 +6,7 @@ mod errors;
 mod migrations;
 mod row_id;
 
+mod baselines;
 mod filing;
 mod logs;
 mod readers;
@@ -19,11 +20,9 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
 use sentinelflow_domain::{
-    id::ObjectId,
     store::{
-        LogBook, LogFilter, LogId, LogRecord, MinuteCounts, NewLog, NewScan, NewTenant, Owner, Page,
-        Recorded, ScanArchive, ScanRecord, ScanSummary, StatsBook, Store, StoreError, TenantBook,
-        TenantChange, TenantUpdate,
+        LogBook, LogFilter, LogId, LogRecord, MinuteCounts, NewLog, NewTenant, Owner, Page, Recorded,
+        StatsBook, Store, StoreError, TenantBook, TenantChange, TenantUpdate,
     },
     tenant::{ApiKeyHash, PasswordHash, Tenant, TenantId, Username},
     time::Timestamp,
@@ -212,34 +211,6 @@ impl TenantBook for SqliteStore {
             batch.all_or_nothing(|batch| tenants::update(batch, directory, tenant, change))
         };
         self.writer.run(update).await
-    }
-}
-
-#[async_trait]
-impl ScanArchive for SqliteStore {
-    async fn record_scan(&self, scan: NewScan) -> Result<ScanRecord, StoreError> {
-        let tenant = self.origin.row(scan.tenant).ok_or(StoreError::Conflict)?;
-        let report =
-            serde_json::to_string(&scan.report).map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-        let insert = move |batch: &mut writer::Batch<'_>| {
-            let id = scans::insert(batch, tenant, &scan, &report)?;
-            let NewScan { tenant: _, filename, finished_at, duration_ms, report } = scan;
-            Ok(ScanRecord { id, filename, finished_at, duration_ms, report })
-        };
-        self.writer.run(insert).await
-    }
-
-    async fn scans(
-        &self,
-        tenant: TenantId,
-        limit: usize,
-        before: Option<ObjectId>,
-    ) -> Result<Page<ScanSummary>, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else {
-            return Ok(Page { items: Vec::new(), next: None });
-        };
-        let origin = self.origin;
-        self.readers.run(move |connection| scans::list(connection, origin, tenant, limit, before)).await
     }
 }
 

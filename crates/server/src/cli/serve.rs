@@ -79,7 +79,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     reload_when_told(app.clone())?;
     announce(&config, &listener, &app.triage.engine)?;
-    http::serve(listener, http::Api::new(&app), config.max_connections, told_to_stop()?).await;
+    let told_to_stop = told_to_stop()?;
+    let stop = async {
+        told_to_stop.await;
+        app.hunts.stop_jobs();
+    };
+    http::serve(listener, http::Api::new(&app), config.max_connections, stop).await;
+    app.hunts.jobs_stopped().await;
     info!("Stopped; everything acknowledged is stored");
     Ok(())
 }

@@ -95,6 +95,30 @@ impl IntoResponses for ReadProblems {
     }
 }
 
+/// The failure of a call that needs a scan to be done.
+pub struct NotDoneProblem;
+
+impl IntoResponses for NotDoneProblem {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[(409, "The scan is not done")])
+    }
+}
+
+/// The failures of a call that takes files.
+pub struct UploadProblems;
+
+impl IntoResponses for UploadProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let of_uploads = [
+            (429, "As many scans of the tenant wait as may; nothing was kept"),
+            (507, "There is no room on the server's disk; nothing was kept"),
+        ];
+        let mut responses = WriteProblems::responses();
+        responses.extend(problems(&of_uploads));
+        responses
+    }
+}
+
 /// The failures of a call with a body.
 pub struct WriteProblems;
 

@@ -79,6 +79,16 @@ impl ApiError {
         .with_header(header::RETRY_AFTER, HeaderValue::from_static("2"))
     }
 
+    /// The disk is full; nothing of the request was kept.
+    fn no_room(cause: &std::io::Error) -> Self {
+        error!(request.id = %request_id::current(), error = %cause, "There is no room on the disk: {cause}");
+        Self::client(
+            StatusCode::INSUFFICIENT_STORAGE,
+            "insufficient_storage",
+            "There is no room for this on the server's disk; nothing was kept.",
+        )
+    }
+
     pub fn not_found(detail: &'static str) -> Self {
         Self::client(StatusCode::NOT_FOUND, "not_found", detail)
     }
@@ -228,8 +238,8 @@ impl From<getrandom::Error> for ApiError {
 
 impl From<std::io::Error> for ApiError {
     fn from(error: std::io::Error) -> Self {
-        if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
-            return Self::unavailable(&error);
+        if is_disk_full(&error) {
+            return Self::no_room(&error);
         }
         Self::server(&error)
     }
@@ -246,7 +256,27 @@ impl From<HuntError> for ApiError {
                 "Other scans take all the time there is; nothing was kept. Try again.",
             )
             .with_header(header::RETRY_AFTER, HeaderValue::from_static("30")),
-            HuntError::BrokeOff(_) => Self::server(&error),
+            HuntError::Spool(error) => error.into(),
+            HuntError::NoSuchBaseline(_) => {
+                let fault = Fault { pointer: "?baseline".to_owned(), message: error.to_string() };
+                Self::invalid(vec![fault])
+            }
+            HuntError::Baseline(_) => {
+                Self::client(StatusCode::UNPROCESSABLE_ENTITY, "baseline_unusable", format!("{error}."))
+            }
+            HuntError::BaselineTooLarge => {
+                Self::client(StatusCode::UNPROCESSABLE_ENTITY, "baseline_too_large", format!("{error}."))
+            }
+            HuntError::NameTaken | HuntError::TooManyBaselines => {
+                Self::client(StatusCode::CONFLICT, "conflict", format!("{error}."))
+            }
+            HuntError::QueueFull(full) => Self::client(
+                StatusCode::TOO_MANY_REQUESTS,
+                "queue_full",
+                format!("{full}; nothing was kept. Try again when some of them have ended."),
+            )
+            .with_header(header::RETRY_AFTER, HeaderValue::from_static("30")),
+            HuntError::BrokeOff | HuntError::NoThread(_) => Self::server(&error),
         }
     }
 }
@@ -289,10 +319,17 @@ impl From<ScanError> for ApiError {
             // Nobody waits for this answer any more.
             ScanError::Cancelled => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             ScanError::BaselineMismatch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "baseline_mismatch"),
+            ScanError::Unreadable(cause) | ScanError::Unwritten(cause) if is_disk_full(cause) => {
+                return Self::no_room(cause);
+            }
             ScanError::Unreadable(_) | ScanError::Unwritten(_) => return Self::server(&error),
         };
         Self::client(status, kind, format!("{error}."))
     }
+}
+
+fn is_disk_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// An error with its sources, on one line.
@@ -307,5 +344,26 @@ impl std::fmt::Display for Chain<'_> {
             source = cause.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_as_such_wherever_it_is_noticed() {
+        let full = || io::Error::from(ErrorKind::StorageFull);
+        let noticed = [
+            ApiError::from(HuntError::Spool(full())),
+            ApiError::from(HuntError::Scan(ScanError::Unreadable(full()))),
+            ApiError::from(HuntError::Scan(ScanError::Unwritten(full()))),
+        ];
+        for error in noticed {
+            assert_eq!((error.status.as_u16(), error.kind), (507, "insufficient_storage"));
+        }
+        assert_eq!(ApiError::from(HuntError::Spool(ErrorKind::NotFound.into())).status.as_u16(), 500);
     }
 }

@@ -8,7 +8,6 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use sentinelflow_domain::id::ObjectId;
 use serde::de::{self, Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -310,10 +309,25 @@ impl Query {
         parse(&text).map_err(|message| self.fault(name, message)).ok()
     }
 
+    /// Takes a parameter as `parse` reads it; an absent one is a fault.
+    pub fn take_required<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        if !self.parameters.iter().any(|(parameter, _)| parameter == name) {
+            self.fault(name, "is required");
+        }
+        self.take(name, parse)
+    }
+
     /// Takes every value of a parameter that may be repeated.
     pub fn take_all(&mut self, name: &str) -> Vec<String> {
         let taken = self.parameters.extract_if(.., |(parameter, _)| parameter == name);
         taken.map(|(_, text)| text).collect()
+    }
+
+    /// Returns what was taken as required.
+    pub fn finish_with<T>(self, required: Option<T>) -> Result<T, ApiError> {
+        self.finish()?;
+        // Where it is absent, that was a fault.
+        required.ok_or_else(|| ApiError::malformed("The query can't be understood."))
     }
 
     pub fn finish(mut self) -> Result<(), ApiError> {
@@ -329,6 +343,15 @@ pub fn parsed<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: T::Err| error.to_string())
 }
 
+/// Reads a truth.
+pub fn truth(text: &str) -> Result<bool, String> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
+    }
+}
+
 /// Reads a whole number within bounds.
 pub fn within(least: usize, most: usize) -> impl Fn(&str) -> Result<usize, String> {
     move |text| {
@@ -338,7 +361,7 @@ pub fn within(least: usize, most: usize) -> impl Fn(&str) -> Result<usize, Strin
 }
 
 /// Returns `Link: <…>; rel="next"` (RFC 8288) to the same list from `next` on, nothing at the end of the list.
-pub fn next_link(uri: &Uri, next: Option<ObjectId>) -> HeaderMap {
+pub fn next_link(uri: &Uri, next: Option<impl fmt::Display>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let Some(next) = next else { return headers };
     let mut query = form_urlencoded::Serializer::new(String::new());

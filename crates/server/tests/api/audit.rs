@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use crate::harness::TestServer;
 
 /// 400 ordinary rows of two columns that go together, and row 200 that doesn't.
-fn table() -> String {
+pub fn table() -> String {
     let rows = (1..=400).map(|row| {
         let bytes = if row == 200 { 9_100_000 } else { 1_000 + row * 37 % 211 };
         let user = ["ana", "bob", "eve"][row % 3];
@@ -70,9 +70,9 @@ fn options_are_heard_in_the_query_and_checked() {
     let ignoring = server.scan("?ignore=bytes", "a.csv", table.as_bytes()).assert_status(200).body;
     assert_eq!(ignoring["columns"][0]["used"], false);
     let wrong = server
-        .scan("?engine=magic&threshold=2&limit=-1&async=true", "a.csv", table.as_bytes())
+        .scan("?engine=magic&threshold=2&limit=-1&async=maybe&more=1", "a.csv", table.as_bytes())
         .assert_problem(422);
-    assert_eq!(wrong.faults(), ["?engine", "?threshold", "?limit", "?async"]);
+    assert_eq!(wrong.faults(), ["?engine", "?threshold", "?limit", "?async", "?more"]);
     server.scan("?ignore=nothing", "a.csv", table.as_bytes()).assert_problem(422);
 }
 

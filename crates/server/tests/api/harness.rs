@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -26,16 +27,19 @@ pub struct TestServer {
 impl TestServer {
     /// Starts `sentinelflow dev`.
     pub fn dev() -> Self {
-        Self::start("dev")
+        Self::start("dev", "")
     }
 
     /// Starts `sentinelflow serve`.
     pub fn serve() -> Self {
-        Self::start("serve")
+        Self::start("serve", "")
     }
 
-    fn start(mode: &'static str) -> Self {
+    /// Starts `sentinelflow dev` or `serve` with settings in TOML.
+    pub fn start(mode: &'static str, settings: &str) -> Self {
         let data = TempDir::new().expect("a temporary folder");
+        std::fs::write(data.path().join("sentinelflow.toml"), settings)
+            .expect("the folder can be written to");
         let (process, base) = spawn(mode, &data);
         let agent = Agent::config_builder().http_status_as_error(false).build().into();
         Self { mode, data, process, base, agent }
@@ -57,9 +61,17 @@ impl TestServer {
         self.data.path()
     }
 
-    /// Returns how many uploads lie on the disk.
+    /// Returns how many uploads lie on the disk, under way or kept.
     pub fn spooled_files(&self) -> usize {
-        std::fs::read_dir(self.data.path().join("uploads")).expect("the folder is there").count()
+        let files_in =
+            |name| std::fs::read_dir(self.data.path().join(name)).expect("the folder is there").count();
+        files_in("uploads") + files_in("scans")
+    }
+
+    /// Sends the process a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let told = Command::new("kill").args([&format!("-{name}"), &self.process_id().to_string()]).status();
+        assert!(told.is_ok_and(|status| status.success()));
     }
 
     /// Waits for the process to end by itself and returns its exit code.
@@ -97,6 +109,26 @@ impl TestServer {
             &[("content-type", MULTIPART)],
             form(filename, content),
         )
+    }
+
+    /// Hands in a file to learn from; `query` begins with `?`.
+    pub fn learn(&self, query: &str, filename: &str, content: &[u8]) -> Answer {
+        let path = format!("/audit/baselines{query}");
+        self.send("POST", &path, &[("content-type", MULTIPART)], form(filename, content))
+    }
+
+    /// As `scan`, with credentials.
+    pub fn scan_as(&self, key: &str, query: &str, filename: &str, content: &[u8]) -> Answer {
+        let headers = [("content-type", MULTIPART), ("authorization", &format!("Bearer {key}"))];
+        self.send("POST", &format!("/audit/scan{query}"), &headers, form(filename, content))
+    }
+
+    pub fn get_as(&self, key: &str, path: &str) -> Answer {
+        self.send("GET", path, &[("authorization", &format!("Bearer {key}"))], Vec::new())
+    }
+
+    pub fn delete_as(&self, key: &str, path: &str) -> Answer {
+        self.send("DELETE", path, &[("authorization", &format!("Bearer {key}"))], Vec::new())
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
@@ -168,9 +200,23 @@ fn spawn(mode: &str, data: &TempDir) -> (Child, String) {
     }
 }
 
-const MULTIPART: &str = "multipart/form-data; boundary=sentinelflow-test-boundary";
+/// Asks again and again until the answer is as it shall be.
+#[track_caller]
+pub fn until<T: std::fmt::Debug>(ask: impl Fn() -> T, is_so: impl Fn(&T) -> bool) -> T {
+    let started = Instant::now();
+    loop {
+        let answer = ask();
+        if is_so(&answer) {
+            return answer;
+        }
+        assert!(started.elapsed() < Duration::from_mins(2), "it never came: {answer:?}");
+        std::thread::yield_now();
+    }
+}
 
-fn form(filename: &str, content: &[u8]) -> Vec<u8> {
+pub const MULTIPART: &str = "multipart/form-data; boundary=sentinelflow-test-boundary";
+
+pub fn form(filename: &str, content: &[u8]) -> Vec<u8> {
     let mut body = format!(
         "--sentinelflow-test-boundary\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{filename}\"\r\n\r\n"
     )

@@ -7,9 +7,11 @@ mod harness;
 
 mod accounts;
 mod audit;
+mod baselines;
 mod command_line;
 mod durability;
 mod errors;
 mod indicators;
 mod operator;
+mod scans;
 mod security;

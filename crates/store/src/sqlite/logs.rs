@@ -363,7 +363,7 @@ mod tests {
                 format!("SELECT {COLUMNS} FROM logs WHERE id = ? AND tenant = ?"),
                 "logs USING INTEGER PRIMARY KEY (rowid=?)",
             ),
-            (scans::LIST.to_owned(), "scans USING INDEX scans_of_tenant (tenant=? AND rowid<?)"),
+            (scans::list_query(), "scans USING INDEX scans_of_tenant (tenant=? AND rowid<?)"),
         ];
         for (sql, search) in others {
             let plan = plan(&sql);

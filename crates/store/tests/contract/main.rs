@@ -5,6 +5,7 @@
 
 mod given;
 
+mod baselines;
 mod logs;
 mod rename;
 mod scans;
@@ -47,6 +48,20 @@ macro_rules! keeps_its_promises {
                 tenants::an_unknown_tenant_cannot_be_changed,
                 scans::the_newest_come_first_page_by_page,
                 scans::a_scan_comes_back_as_it_went,
+                scans::rows_are_paged_each_once_and_only_when_the_scan_is_done,
+                scans::no_more_rows_are_kept_than_agreed,
+                scans::a_scan_runs_once_at_a_time_and_its_attempts_are_counted,
+                scans::a_scan_that_is_put_back_was_never_started,
+                scans::what_has_not_ended_is_found_again_in_order,
+                scans::a_failed_scan_says_why_and_stays_failed,
+                scans::a_discarded_scan_is_cancelled_and_then_removed,
+                scans::a_cancelled_scan_takes_no_report,
+                scans::another_tenants_scan_is_not_there,
+                scans::a_scan_of_nobody_is_refused,
+                baselines::a_baseline_comes_back_as_it_went,
+                baselines::a_name_is_taken_once_for_each_tenant,
+                baselines::a_tenant_has_at_most_a_hundred,
+                baselines::a_removed_baseline_is_gone,
                 store::it_answers_when_it_works,
             );
         }
