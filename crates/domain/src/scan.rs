@@ -186,6 +186,8 @@ pub struct Sighting {
 #[serde(rename_all = "snake_case")]
 pub enum ColumnKind {
     Numeric,
+    /// Few different numbers that name something, such as an exit code.
+    Code,
     Nominal,
     Timestamp,
     IpAddress,

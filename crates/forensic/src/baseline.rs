@@ -151,7 +151,7 @@ impl Baseline {
         let columns = self.model().schema.columns.iter();
         let columns: Vec<Option<usize>> = columns.map(|column| place(&column.name)).collect();
         let is_looked_at = |(place, column): (&Option<usize>, &crate::schema::SchemaColumn)| {
-            place.is_some() && column.plan.encoder.is_some()
+            place.is_some() && column.plan.is_used
         };
         if columns.iter().zip(&self.model().schema.columns).any(is_looked_at) {
             return Ok(columns);

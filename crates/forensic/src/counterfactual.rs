@@ -8,7 +8,7 @@ use crate::{
     exemplars::{Cells, MOST_WORD_CHARACTERS},
     model::{Model, Rows},
     reasons::Explanation,
-    table::{Cell, KeptRecord, Meaning, as_json, as_rfc3339},
+    table::{Cell, Form, KeptRecord, Meaning, as_json, as_rfc3339},
 };
 
 /// A changed row passes with so much to spare, as a factor of the share of ordinary rows beyond it, so that it also
@@ -41,7 +41,12 @@ impl Search<'_> {
         let others: Vec<(usize, Other)> = explanation
             .shares
             .iter()
-            .filter_map(|(column, _)| Some((*column, self.ordinary(*column, &explanation.nearest)?)))
+            .zip(&explanation.usual)
+            .filter_map(|((column, _), usual)| {
+                let other =
+                    self.usual(*column, usual).or_else(|| self.ordinary(*column, &explanation.nearest));
+                Some((*column, other?))
+            })
             .collect();
         for change in &others {
             if let Some(found) = self.checked(std::slice::from_ref(change)) {
@@ -58,6 +63,18 @@ impl Search<'_> {
             }
         }
         self.checked(&changes)
+    }
+
+    /// Returns what usually comes with the row's other values.
+    fn usual(&self, column: usize, usual: &[String]) -> Option<Other> {
+        self.columns[column]?;
+        self.model.habits.as_ref().filter(|habits| habits.names(column))?;
+        let usual = usual.first()?;
+        match self.model.schema.columns[column].form {
+            Form::Numbers => usual.parse().ok().map(Other::Number),
+            Form::Words => Some(Other::Word(usual.clone())),
+            Form::Times => None,
+        }
     }
 
     /// Returns what the nearest ordinary rows have in a column: the middle of the numbers, the commonest word.
@@ -132,14 +149,15 @@ impl Search<'_> {
 
     fn encode(&self, column: usize, other: &Other, row: &mut Rows) {
         let schema = &self.model.schema;
-        let encoder = schema.columns[column].plan.encoder.as_ref().expect("only columns in use are changed");
         let held = match other {
             Other::Number(number) => Held::Number(*number),
             Other::Time(seconds) => Held::Time(*seconds),
             Other::Word(word) => Held::Word(Some(word.as_bytes().into())),
         };
         let mut numbers = Vec::new();
-        encoder.encode(&held, &mut numbers);
+        if let Some(encoder) = &schema.columns[column].plan.encoder {
+            encoder.encode(&held, &mut numbers);
+        }
         for (x, feature) in
             row.numbers.iter_mut().zip(&schema.features).filter(|(_, feature)| feature.column == column)
         {

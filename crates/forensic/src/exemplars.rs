@@ -47,10 +47,8 @@ impl Exemplars {
         let chosen = draw(&features.keys, trusted, most, 0xE8E3_91A5);
         let places: Vec<usize> = chosen.iter().map(|row| features.places[*row] as usize).collect();
         let columns = sample.columns.iter().zip(&schema.columns);
-        let cells = columns.map(|(column, of)| match of.plan.encoder {
-            Some(_) => Cells::of(column, &places),
-            None => Cells::Unused,
-        });
+        let cells = columns
+            .map(|(column, of)| if of.plan.is_used { Cells::of(column, &places) } else { Cells::Unused });
         let values = chosen.iter().flat_map(|row| features.matrix.row(*row)).copied().collect();
         Self {
             matrix: Matrix { rows: chosen.len(), width, values },
@@ -72,7 +70,7 @@ impl Exemplars {
         let Matrix { rows, width, values } = &self.matrix;
         let is_whole = *width == schema.width() && *rows > 0 && values.len() == rows * width;
         let has_cells = |(cells, column): (&Cells, &crate::schema::SchemaColumn)| match cells {
-            Cells::Unused => column.plan.encoder.is_none(),
+            Cells::Unused => !column.plan.is_used,
             Cells::Numbers(numbers) | Cells::Times(numbers) => numbers.len() == *rows,
             Cells::Words { codes, .. } => codes.len() == *rows,
         };

@@ -5,6 +5,7 @@ use sentinelflow_domain::scan::ScanProgress;
 use crate::{
     ScanError,
     encoder::{Encoder, Held},
+    habits::{Habits, Sight},
     matrix::Matrix,
     profile::Plan,
     random::mix,
@@ -25,46 +26,64 @@ pub(crate) struct Features {
     pub(crate) keys: Vec<u64>,
 }
 
-/// Learns the scales of what the plans read off the sample.
+/// Learns the scales of what the plans read off the sample. Columns of names and codes are left to the habits, where
+/// there are any and other columns to read numbers off.
 pub(crate) fn build(
     sample: &Sample,
     names: &[String],
-    plans: Vec<Plan>,
+    mut plans: Vec<Plan>,
+    habits: Option<&Habits>,
     progress: &dyn ScanProgress,
 ) -> Result<(Schema, Features), ScanError> {
-    let mut features = Vec::new();
-    let mut columns = Vec::new();
-    let mut scratch = Vec::with_capacity(sample.rows.len());
-    let mut matrix_columns = Vec::new();
-    for (index, mut plan) in plans.into_iter().enumerate() {
-        super::detectors::still_wanted(progress, "profiling", index, names.len())?;
-        if let Some(encoder) = &plan.encoder {
-            let numbers = Numbers::read(encoder, &sample.columns[index]);
-            let before = features.len();
-            for number in 0..encoder.width() {
-                let least_scale = encoder.least_scale(number);
-                if let Some(feature) = scale(&numbers, index, number, least_scale, &mut scratch) {
-                    matrix_columns.push(
-                        (0..sample.rows.len())
-                            .map(|row| feature.scaled(numbers.of(row, number)))
-                            .collect::<Vec<f32>>(),
-                    );
-                    features.push(feature);
-                }
-            }
-            if features.len() == before {
-                plan.encoder = None;
-                "nothing that is looked at in it varies".clone_into(&mut plan.reason);
-            }
-        }
-        columns.push(SchemaColumn { name: names[index].clone(), form: sample.forms[index], plan });
+    let is_left = |column: usize| habits.is_some_and(|habits| habits.names(column));
+    let mut read = read(sample, &plans, |column| !is_left(column), progress)?;
+    if read.features.is_empty() {
+        read = self::read(sample, &plans, |_| true, progress)?;
     }
+    let Read { features, columns: matrix_columns } = read;
     if features.is_empty() {
         let reason = "no column that can be compared varies from row to row";
         return Err(ScanError::NothingToLearn { reason: reason.to_owned() });
     }
+    for (column, plan) in plans.iter_mut().enumerate() {
+        let has_features = features.iter().any(|feature| feature.column == column);
+        plan.settle(has_features, habits.map_or(Sight::None, |habits| habits.sight(column)));
+    }
+    let columns = names.iter().zip(&sample.forms).zip(plans);
+    let columns =
+        columns.map(|((name, form), plan)| SchemaColumn { name: name.clone(), form: *form, plan }).collect();
     let schema = Schema { columns, features, word_bytes: sample_word_bytes(names.len()) };
     Ok((schema, in_content_order(&matrix_columns, sample.rows.len())))
+}
+
+/// Features and their numbers, column by column.
+struct Read {
+    features: Vec<Feature>,
+    columns: Vec<Vec<f32>>,
+}
+
+fn read(
+    sample: &Sample,
+    plans: &[Plan],
+    is_read: impl Fn(usize) -> bool,
+    progress: &dyn ScanProgress,
+) -> Result<Read, ScanError> {
+    let mut read = Read { features: Vec::new(), columns: Vec::new() };
+    let mut scratch = Vec::with_capacity(sample.rows.len());
+    for (column, plan) in plans.iter().enumerate() {
+        super::detectors::still_wanted(progress, "profiling", column, plans.len())?;
+        let Some(encoder) = plan.encoder.as_ref().filter(|_| is_read(column)) else { continue };
+        let numbers = Numbers::read(encoder, &sample.columns[column]);
+        for number in 0..encoder.width() {
+            if let Some(feature) = scale(&numbers, column, number, encoder.least_scale(number), &mut scratch)
+            {
+                let rows = 0..sample.rows.len();
+                read.columns.push(rows.map(|row| feature.scaled(numbers.of(row, number))).collect());
+                read.features.push(feature);
+            }
+        }
+    }
+    Ok(read)
 }
 
 /// The numbers that an encoder reads off a column, each different word once.

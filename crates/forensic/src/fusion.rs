@@ -16,12 +16,16 @@ pub(crate) struct Fusion {
 
 /// Of the false alarms that are allowed, the share that habits may raise where there are any. Chosen on the generated
 /// audit logs of bench/.
-const SHARE_OF_HABITS: f64 = 0.8;
+const SHARE_OF_HABITS: f64 = 0.99;
 /// The tail of the detectors' logarithms is at least so wide, and that of broken habits, in standard deviations.
 const LEAST_SCALE: f64 = 1e-6;
 const LEAST_SCALE_OF_HABITS: f64 = 0.25;
 
-type Learn = fn(&[f64], f64) -> Calibration;
+/// A tail is fitted above this share of the rows. That of habits is bent where amounts set in, and is fitted above it.
+const BODY: f64 = 0.9;
+const BODY_OF_HABITS: f64 = 0.95;
+
+type Learn = fn(&[f64], f64, f64) -> Calibration;
 
 impl Fusion {
     /// Learns from rows most of which are ordinary; of the parts the last is that of the habits, if there are any.
@@ -37,8 +41,8 @@ impl Fusion {
     fn with(learn: Learn, parts: &[Vec<f64>], with_habits: bool) -> Self {
         let (detectors, habits) = parts.split_at(parts.len() - usize::from(with_habits));
         let ecdfs: Vec<Ecdf> = detectors.par_iter().map(|part| Ecdf::learn(part)).collect();
-        let place = learn(&fused(&ecdfs, detectors), LEAST_SCALE);
-        let habits = habits.first().map(|part| learn(part, LEAST_SCALE_OF_HABITS));
+        let place = learn(&fused(&ecdfs, detectors), BODY, LEAST_SCALE);
+        let habits = habits.first().map(|part| learn(part, BODY_OF_HABITS, LEAST_SCALE_OF_HABITS));
         Self { detectors: ecdfs, place, habits }
     }
 
@@ -47,6 +51,11 @@ impl Fusion {
     /// With u₁ and u₂ for the two looks alone it is max(u₁^(1/w), u₂^(1/(1−w))): each look may raise its share w or
     /// 1 − w of the false alarms, and together they raise no more.
     pub(crate) fn scores(&self, parts: &[Vec<f64>]) -> Vec<f64> {
+        self.looks(parts).into_iter().map(|[place, habit]| place.max(habit)).collect()
+    }
+
+    /// Returns what each of the two looks alone makes of the rows.
+    pub(crate) fn looks(&self, parts: &[Vec<f64>]) -> Vec<[f64; 2]> {
         let (detectors, habits) = parts.split_at(self.detectors.len());
         let places = fused(&self.detectors, detectors).into_iter().map(|fused| self.place.score(fused));
         match (&self.habits, habits) {
@@ -54,10 +63,10 @@ impl Fusion {
                 .zip(habits)
                 .map(|(place, habit)| {
                     let place = place.powf(1.0 / (1.0 - SHARE_OF_HABITS));
-                    place.max(calibration.score(*habit).powf(1.0 / SHARE_OF_HABITS))
+                    [place, calibration.score(*habit).powf(1.0 / SHARE_OF_HABITS)]
                 })
                 .collect(),
-            _ => places.collect(),
+            _ => places.map(|place| [place, 0.0]).collect(),
         }
     }
 

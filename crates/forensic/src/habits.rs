@@ -29,11 +29,21 @@ pub(crate) struct Habits {
     strangest: Ecdf,
 }
 
-/// An amount that is less strange (standard deviations beyond what happens) is none to wonder about.
-const LEAST_STRANGE: f64 = 1.0;
-/// What a nat of rarity among amounts counts in standard deviations of the other habits: by experiment on the generated
-/// audit logs of bench/.
+/// What a nat of rarity among amounts counts in standard deviations of the other habits, and what a deviation counts at
+/// most: by experiment on the generated audit logs of bench/.
 const WEIGHT_OF_AMOUNTS: f64 = 1.3;
+const WEIGHT_OF_DEVIATIONS: f64 = 8.0;
+
+/// How habits look at a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sight {
+    None,
+    /// At what comes again in its words.
+    Parts,
+    Codes,
+    /// At its words or times.
+    Whole,
+}
 
 /// A row as habits see it.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +79,17 @@ impl Habits {
         let mut habits = Self { views, seen, pairs, groups, amounts, strangest: Ecdf::learn(&[0.0]) };
         habits.strangest = Ecdf::learn(&habits.amount_strengths(&traits));
         Some((habits, traits))
+    }
+
+    /// Whether a column's values are names or codes, which say nothing as numbers.
+    pub(crate) fn names(&self, column: usize) -> bool {
+        matches!(self.sight(column), Sight::Whole | Sight::Codes)
+    }
+
+    /// Returns how a column is looked at.
+    pub(crate) fn sight(&self, column: usize) -> Sight {
+        let sights = self.views.iter().filter(|view| view.column == column).map(View::sight);
+        sights.max().unwrap_or(Sight::None)
     }
 
     /// Appends a row.
@@ -118,6 +139,26 @@ impl Habits {
         by_column
     }
 
+    /// Returns what usually stands in a column of one row, the commonest first, given the value of the row whose habit is
+    /// broken most; empty where no habit is. The values are whole words or numbers unless the column is looked at in parts.
+    pub(crate) fn usual(&self, column: usize, traits: &Traits, are_known: bool) -> Vec<String> {
+        let mut strongest: Option<(f64, &View, &[u32])> = None;
+        for pair in &self.pairs {
+            let strengths = pair.strengths(&traits.values, &self.seen, are_known);
+            for (given, (view, strength)) in
+                [(1, (pair.first, strengths[0])), (0, (pair.second, strengths[1]))]
+            {
+                let view = &self.views[view];
+                if view.column == column && strength > strongest.map_or(0.0, |(strength, ..)| strength) {
+                    strongest = Some((strength, view, pair.partners(given, &traits.values)));
+                }
+            }
+        }
+        let usual =
+            strongest.map(|(_, view, partners)| partners.iter().map(|value| view.shown(*value)).collect());
+        usual.unwrap_or_default()
+    }
+
     fn amounts_of<'t>(&self, traits: &'t Traits, row: usize) -> &'t [f32] {
         &traits.amounts[row * self.amounts.len()..(row + 1) * self.amounts.len()]
     }
@@ -149,7 +190,7 @@ impl Habits {
 
     fn amount(&self, strengths: &[f64]) -> f64 {
         let furthest = strengths.iter().copied().fold(0.0, f64::max);
-        if furthest > LEAST_STRANGE { self.strangest.surprise(furthest) * WEIGHT_OF_AMOUNTS } else { 0.0 }
+        (furthest * WEIGHT_OF_DEVIATIONS).min(self.strangest.surprise(furthest) * WEIGHT_OF_AMOUNTS)
     }
 
     fn amount_strengths(&self, traits: &Traits) -> Vec<f64> {

@@ -62,7 +62,8 @@ impl Model {
         }
         let plans = profile::plans(sample, names, &options.ignore);
         let habits = Habits::learn(sample, |column| options.ignore.contains(&names[column]));
-        let (schema, features) = features::build(sample, names, plans, progress)?;
+        let known = habits.as_ref().map(|(habits, _)| habits);
+        let (schema, features) = features::build(sample, names, plans, known, progress)?;
         let Engine { engine, reason } = Engine::choose(options.engine, rows)?;
         let Trained { detectors, mut parts, trusted } =
             Detectors::train(&schema, &features, engine, progress)?;
@@ -104,6 +105,12 @@ impl Model {
     /// Returns the scores of encoded rows: the probability that an ordinary row scores lower, 0 to 1.
     pub(crate) fn scores(&self, rows: &Rows) -> Vec<f64> {
         self.fusion.scores(&self.parts(rows))
+    }
+
+    /// Whether what is strange about an encoded row are the habits it breaks more than its place among the others.
+    pub(crate) fn breaks_habits(&self, row: &Rows) -> bool {
+        let [place, habits] = self.fusion.looks(&self.parts(row))[0];
+        habits > place
     }
 
     /// Returns what each detector says of encoded rows.

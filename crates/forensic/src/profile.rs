@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     encoder::{Encoder, address, is_inside, mask, network},
+    habits::Sight,
     rarity::Rarity,
     table::{Column, MISSING, Sample, Values, Words, decode},
     typical::{interval_of_numbers, interval_of_times, usual_words},
@@ -17,7 +18,8 @@ use crate::{
 pub(crate) struct Plan {
     pub(crate) kind: ColumnKind,
     pub(crate) reason: String,
-    /// `None` where the column is not looked at.
+    pub(crate) is_used: bool,
+    /// `None` where no features are read off the column.
     pub(crate) encoder: Option<Encoder>,
     /// Different values in the sample, where they were counted.
     pub(crate) distinct: Option<u64>,
@@ -32,6 +34,7 @@ pub(crate) fn plans(sample: &Sample, names: &[String], ignored: &[String]) -> Ve
     let plan = |(column, name): (&Column, &String)| {
         let mut plan = Plan { typical: typical(column), ..plan(column, sample) };
         if ignored.contains(name) {
+            plan.is_used = false;
             plan.encoder = None;
             "left out on request".clone_into(&mut plan.reason);
         }
@@ -69,11 +72,42 @@ fn middle(values: &[f64]) -> Option<(f64, f64)> {
 
 impl Plan {
     fn unused(kind: ColumnKind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), encoder: None, distinct: None, typical: String::new() }
+        Self {
+            kind,
+            reason: reason.into(),
+            is_used: false,
+            encoder: None,
+            distinct: None,
+            typical: String::new(),
+        }
+    }
+
+    /// Says how the column is used in the end: by features, by habits, by both or not at all.
+    pub(crate) fn settle(&mut self, has_features: bool, sight: Sight) {
+        if !has_features {
+            self.encoder = None;
+        }
+        match sight {
+            Sight::None if !has_features && self.is_used => {
+                self.is_used = false;
+                "nothing that is looked at in it varies".clone_into(&mut self.reason);
+            }
+            Sight::None => {}
+            Sight::Codes => {
+                self.kind = ColumnKind::Code;
+                "few different numbers, taken as codes; what they usually come with"
+                    .clone_into(&mut self.reason);
+            }
+            Sight::Parts => {
+                self.is_used = true;
+                self.reason.push_str("; what their beginnings and endings usually come with");
+            }
+            Sight::Whole => self.reason.push_str("; what they usually come with"),
+        }
     }
 
     fn used(kind: ColumnKind, reason: impl Into<String>, encoder: Encoder) -> Self {
-        Self { encoder: Some(encoder), ..Self::unused(kind, reason) }
+        Self { is_used: true, encoder: Some(encoder), ..Self::unused(kind, reason) }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     exemplars::Cells,
     model::{Model, Rows},
     schema::CLIP,
-    typical::{interval_of_hours, interval_of_numbers, usual_words},
+    typical::{MOST_CHARACTERS, interval_of_hours, interval_of_numbers, usual_words},
 };
 
 const NEAREST: usize = 8;
@@ -29,6 +29,8 @@ pub(crate) struct Explainer<'m> {
 pub(crate) struct Explanation {
     pub(crate) shares: Vec<(usize, f64)>,
     pub(crate) nearest: Vec<usize>,
+    /// For each of the columns what usually comes with the row's other values; empty where no habit says so.
+    pub(crate) usual: Vec<Vec<String>>,
 }
 
 impl<'m> Explainer<'m> {
@@ -47,7 +49,12 @@ impl<'m> Explainer<'m> {
         shares.sort_by(|a, b| b.1.total_cmp(&a.1));
         shares.retain(|(_, share)| *share >= LEAST_SHARE);
         shares.truncate(MOST_REASONS);
-        Explanation { shares, nearest }
+        let usual = |(column, _): &(usize, f64)| {
+            let habits = self.model.habits.as_ref();
+            habits.map_or_else(Vec::new, |habits| habits.usual(*column, &encoded.traits, encoded.are_known))
+        };
+        let usual = shares.iter().map(usual).collect();
+        Explanation { shares, nearest, usual }
     }
 
     pub(crate) fn reasons(
@@ -55,16 +62,16 @@ impl<'m> Explainer<'m> {
         explanation: &Explanation,
         record: &Map<String, Value>,
     ) -> Vec<ColumnReason> {
-        let reason = |(column, share): &(usize, f64)| {
+        let reason = |((column, share), usual): (&(usize, f64), &Vec<String>)| {
             let name = &self.model.schema.columns[*column].name;
             ColumnReason {
                 column: name.clone(),
                 value: record.get(name).cloned().unwrap_or(Value::Null),
-                typical: self.typical(*column, &explanation.nearest),
+                typical: self.typical(*column, usual, &explanation.nearest),
                 share: *share,
             }
         };
-        explanation.shares.iter().map(reason).collect()
+        explanation.shares.iter().zip(&explanation.usual).map(reason).collect()
     }
 
     /// The nearest exemplars other than the row itself.
@@ -83,10 +90,13 @@ impl<'m> Explainer<'m> {
         distances.into_iter().map(|(_, exemplar)| exemplar).collect()
     }
 
-    /// The mean of two shares: of the difference to the nearest exemplars, and of the surprise given all other
+    /// Where habits are broken, the part of each column in that. Else the mean of two shares: of the difference to the nearest exemplars, and of the surprise given all other
     /// columns. Features are folded into the columns they were read off.
     fn column_shares(&self, encoded: &Rows, nearest: &[usize]) -> Vec<f64> {
-        let Model { schema, exemplars, detectors, .. } = self.model;
+        let Model { schema, exemplars, detectors, habits, .. } = self.model;
+        if let Some(habits) = habits.as_ref().filter(|_| self.model.breaks_habits(encoded)) {
+            return as_shares(habits.by_column(&encoded.traits, encoded.are_known, schema.columns.len()));
+        }
         let mut differences = vec![0.0; schema.width()];
         for exemplar in nearest {
             let other = exemplars.matrix.row(*exemplar);
@@ -113,7 +123,14 @@ impl<'m> Explainer<'m> {
         shares.into_iter().map(|share: f64| share.min(1.0)).collect()
     }
 
-    fn typical(&self, column: usize, nearest: &[usize]) -> String {
+    fn typical(&self, column: usize, usual: &[String], nearest: &[usize]) -> String {
+        if !usual.is_empty() {
+            return usual
+                .iter()
+                .map(|word| word.chars().take(MOST_CHARACTERS).collect())
+                .collect::<Vec<String>>()
+                .join(", ");
+        }
         let of = |numbers: &[f64]| -> Vec<f64> {
             nearest.iter().map(|exemplar| numbers[*exemplar]).filter(|number| !number.is_nan()).collect()
         };

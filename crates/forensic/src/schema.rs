@@ -94,7 +94,7 @@ impl Schema {
             .map(|(SchemaColumn { name, form, plan }, tally)| ColumnProfile {
                 name: name.clone(),
                 kind: plan.kind,
-                used: plan.encoder.is_some(),
+                used: plan.is_used,
                 reason: plan.reason.clone(),
                 missing: tally.missing(*form),
                 distinct: plan.distinct,

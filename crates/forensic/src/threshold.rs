@@ -14,27 +14,26 @@ pub(crate) struct Calibration {
     tail: Tail,
 }
 
-/// The tail begins above this share of the rows learned from.
-const BODY: f64 = 0.9;
 /// Of rows held back the body goes so far that this many are left for the tail.
 const ROWS_OF_THE_TAIL: f64 = 20.0;
 /// Below this the fitted tail says nothing any more and a slower one takes over, so that no two scores meet at 1.
 const FITTED_DOWN_TO: f64 = 1e-4;
 
 impl Calibration {
-    /// Learns from what rows most of which are ordinary were given; the tail is at least so wide.
-    pub(crate) fn learn(numbers: &[f64], least_scale: f64) -> Self {
+    /// Learns from what rows most of which are ordinary were given: a tail above the body's share of the rows, at least so
+    /// wide.
+    pub(crate) fn learn(numbers: &[f64], body_share: f64, least_scale: f64) -> Self {
         let body = Ecdf::learn(numbers);
-        let tail = Tail::fit(numbers, BODY, least_scale);
+        let tail = Tail::fit(numbers, body_share, least_scale);
         let rows = body.below(tail.start).max(1.0);
-        Self { share_of_a_row: BODY / rows, body, tail }
+        Self { share_of_a_row: body_share / rows, body, tail }
     }
 
     /// Learns from what ordinary rows were given that the detectors were not trained on. In its body 1 − score is
     /// a conformal p-value: of rows like those, a share of at most α scores 1 − α or more, whatever the detectors do
     /// (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005).
-    pub(crate) fn conformal(numbers: &[f64], least_scale: f64) -> Self {
-        let body_share = (1.0 - ROWS_OF_THE_TAIL / numbers.len() as f64).max(BODY);
+    pub(crate) fn conformal(numbers: &[f64], body_share: f64, least_scale: f64) -> Self {
+        let body_share = (1.0 - ROWS_OF_THE_TAIL / numbers.len() as f64).max(body_share);
         let body = Ecdf::strict(numbers);
         let share_of_a_row = 1.0 / (numbers.len() as f64 + 1.0);
         let mut tail = Tail::fit(numbers, body_share, least_scale);
@@ -71,9 +70,8 @@ pub(crate) fn method(cutoff: Cutoff, held_back: Option<u64>) -> String {
             share * 100.0
         ),
         (Cutoff::FalseAlarms(share), None) => format!(
-            "peaks over threshold: a tail fitted to the scores above their {:.0} % quantile, cut where a file \
-             without anomalies would have about {} % of its rows",
-            BODY * 100.0,
+            "peaks over threshold: a tail fitted to the highest scores, cut where a file without anomalies would have \
+             about {} % of its rows",
             share * 100.0
         ),
         (Cutoff::Score(_), _) => "chosen by the caller: rows that score at least this are flagged".to_owned(),
@@ -150,7 +148,7 @@ mod tests {
 
     fn scores(fused: &[f64]) -> Vec<f64> {
         let logs: Vec<f64> = fused.iter().map(|score| score.ln()).collect();
-        let calibration = Calibration::learn(&logs, 1e-6);
+        let calibration = Calibration::learn(&logs, 0.9, 1e-6);
         logs.iter().map(|log| calibration.score(*log)).collect()
     }
 

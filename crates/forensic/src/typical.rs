@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::table::{as_rfc3339, decode};
 
 const MOST_WORDS: usize = 3;
-const MOST_CHARACTERS: usize = 60;
+pub(crate) const MOST_CHARACTERS: usize = 60;
 
 pub(crate) fn interval_of_numbers(range: Option<(f64, f64)>) -> String {
     let Some((least, most)) = range else { return "no value".to_owned() };

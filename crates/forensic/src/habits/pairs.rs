@@ -29,6 +29,8 @@ pub(crate) struct Pair {
     /// For each value of the first view how surprising the second one's are in general, and the other way round;
     /// empty where that direction is not looked at.
     usual: [Vec<Usual>; 2],
+    /// For each value that is a condition the values that most often come with it, the commonest first.
+    partners: [Vec<Vec<u32>>; 2],
 }
 
 /// Mean and standard deviation of a surprise, in nats.
@@ -40,6 +42,7 @@ struct Usual {
 
 /// A view with more values than this share of the rows says what is usual of none.
 const MOST_VALUES: f64 = 0.05;
+const MOST_PARTNERS: usize = 3;
 /// A value that was never seen is as common as this.
 const RAREST: f64 = 1e-6;
 /// Views that share this part of what they say are one: a user and that user's machine.
@@ -73,10 +76,8 @@ pub(crate) fn marginals(column: &[u32], episodes: &Episodes) -> Vec<Seen> {
         }
     }
     let all: f64 = counts.iter().map(|(count, _)| f64::from(*count)).sum();
-    counts
-        .iter()
-        .map(|(count, _)| Seen { episodes: *count, share: f64::from(*count) / all.max(1.0) })
-        .collect()
+    let seen = |(count, _): &(u32, u32)| Seen { episodes: *count, share: f64::from(*count) / all.max(1.0) };
+    counts.iter().map(seen).collect()
 }
 
 /// Views that say nearly the same are one group, called by its first.
@@ -113,7 +114,8 @@ impl Pair {
         episodes: &Episodes,
     ) -> Self {
         let together = together(&columns[first], &columns[second], episodes);
-        let mut pair = Self { first, second, together, usual: [Vec::new(), Vec::new()] };
+        let mut pair =
+            Self { first, second, together, usual: Default::default(), partners: Default::default() };
         let rows = columns[first].len();
         let values: Vec<[u32; 2]> =
             columns[first].iter().zip(&columns[second]).map(|(a, b)| [*a, *b]).collect();
@@ -121,6 +123,7 @@ impl Pair {
             let view = [first, second][direction];
             if is_condition(&seen[view], rows) {
                 pair.usual[direction] = pair.learn_usual(direction, &values, seen);
+                pair.partners[direction] = pair.learn_partners(direction, seen[view].len());
             }
         }
         pair
@@ -142,6 +145,25 @@ impl Pair {
             Usual { mean: mean as f32, deviation: (variance + 1.0).sqrt() as f32 }
         };
         sums.iter().map(usual).collect()
+    }
+
+    fn learn_partners(&self, direction: usize, values: usize) -> Vec<Vec<u32>> {
+        let mut partners = vec![Vec::new(); values];
+        for (both, episodes) in &self.together {
+            let both = [(both >> 32) as u32, *both as u32];
+            partners[both[direction] as usize].push((std::cmp::Reverse(*episodes), both[1 - direction]));
+        }
+        let commonest = |mut partners: Vec<(std::cmp::Reverse<u32>, u32)>| {
+            partners.sort_unstable();
+            partners.into_iter().take(MOST_PARTNERS).map(|(_, value)| value).collect()
+        };
+        partners.into_iter().map(commonest).collect()
+    }
+
+    /// Returns the values that most often come with the first (0) or second (1) one of a row.
+    pub(crate) fn partners(&self, given: usize, values: &[u32]) -> &[u32] {
+        let value = values[[self.first, self.second][given]];
+        self.partners[given].get(value as usize).map_or(&[], Vec::as_slice)
     }
 
     /// Returns how strongly the first and the second value break the habit of the other, in standard deviations, from 0.
@@ -171,7 +193,7 @@ impl Pair {
 
     pub(crate) fn is_sound(&self, seen: &[Vec<Seen>]) -> bool {
         let fits = |view: usize, usual: &[Usual]| {
-            seen.get(view).is_some_and(|seen| usual.is_empty() || usual.len() == seen.len())
+            seen.get(view).is_some()
                 && usual.iter().all(|usual| usual.mean.is_finite() && usual.deviation >= 1.0)
         };
         fits(self.first, &self.usual[0]) && fits(self.second, &self.usual[1])

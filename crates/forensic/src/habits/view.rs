@@ -5,9 +5,10 @@ use std::{borrow::Cow, collections::HashMap};
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
+use super::Sight;
 use crate::{
     encoder::{Held, address, network},
-    table::{MISSING, Sample, Values, Words},
+    table::{MISSING, Sample, Values, Words, decode},
 };
 
 /// The value of a cell that was never seen.
@@ -51,7 +52,7 @@ enum AsSeen {
     Network,
 }
 
-const MOST_VIEWS: usize = 16;
+const MOST_VIEWS: usize = 24;
 /// Words of which more than this share of the rows are different are looked at in parts.
 const MOST_WHOLE: f64 = 0.15;
 /// Parts of words must come again more often.
@@ -62,16 +63,16 @@ const FOLDERS: usize = 3;
 const LONGEST_ENDING: usize = 12;
 
 impl View {
-    /// Returns the views of columns: first those that name something, then times, then codes.
+    /// Returns the views of columns: first times, then those that name something, then codes.
     pub(crate) fn choose(sample: &Sample, is_ignored: impl Fn(usize) -> bool) -> Vec<Self> {
         let mut views: Vec<(u8, Self)> = Vec::new();
         for (column, of) in sample.columns.iter().enumerate().filter(|(column, _)| !is_ignored(*column)) {
             let view = |rank, of| (rank, Self { column, of });
             match &of.values {
                 Values::Words(words) => {
-                    views.extend(of_words(words, sample.rows.len()).into_iter().map(|of| view(0, of)));
+                    views.extend(of_words(words, sample.rows.len()).into_iter().map(|of| view(1, of)));
                 }
-                Values::Times(_) => views.extend([view(1, Of::Hours), view(1, Of::Weekend)]),
+                Values::Times(_) => views.extend([view(0, Of::Hours), view(0, Of::Weekend)]),
                 Values::Numbers(numbers) => views.extend(codes(numbers).map(|of| view(2, of))),
             }
         }
@@ -82,6 +83,36 @@ impl View {
     /// Whether its values are names of something, not places on a scale.
     pub(crate) fn names_something(&self) -> bool {
         matches!(self.of, Of::Words { .. })
+    }
+
+    /// Returns how the column is looked at.
+    pub(crate) fn sight(&self) -> Sight {
+        match &self.of {
+            Of::Words { as_seen: AsSeen::Whole | AsSeen::Network, .. } => Sight::Whole,
+            Of::Words { .. } => Sight::Parts,
+            Of::Codes(_) => Sight::Codes,
+            Of::Hours | Of::Weekend => Sight::None,
+        }
+    }
+
+    /// Returns a value in words.
+    pub(crate) fn shown(&self, value: u32) -> String {
+        if value == ABSENT {
+            return "no value".to_owned();
+        }
+        match &self.of {
+            Of::Words { known, .. } => {
+                let word = known.iter().find(|(_, other)| **other == value).map(|(word, _)| word);
+                word.map_or_else(String::new, |word| decode(word).into_owned())
+            }
+            Of::Codes(known) => {
+                let code =
+                    known.iter().find(|(_, other)| **other == value).map(|(bits, _)| f64::from_bits(*bits));
+                code.map_or_else(String::new, |code| code.to_string())
+            }
+            Of::Hours => format!("{:02}:00 – {:02}:00 UTC", (value - 1) * 2, value * 2),
+            Of::Weekend => if value == 1 { "weekdays" } else { "weekends" }.to_owned(),
+        }
     }
 
     /// Returns the value of a cell.
@@ -177,10 +208,10 @@ fn of_words(words: &Words, rows: usize) -> Vec<Of> {
     if dictionary.len() as f64 <= whole {
         return known(AsSeen::Whole, f64::INFINITY).into_iter().collect();
     }
-    [known(AsSeen::WithoutDigits, whole), known(AsSeen::Folder, parts), known(AsSeen::Ending, parts)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let are_paths =
+        dictionary.iter().filter(|word| AsSeen::Folder.part(word).is_some()).count() * 2 > dictionary.len();
+    let middle = if are_paths { known(AsSeen::Folder, parts) } else { known(AsSeen::WithoutDigits, whole) };
+    [middle, known(AsSeen::Ending, parts)].into_iter().flatten().collect()
 }
 
 fn known(as_seen: AsSeen, dictionary: &[&[u8]]) -> Known {

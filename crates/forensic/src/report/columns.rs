@@ -71,6 +71,7 @@ fn line(column: &ColumnProfile, known: &Known) -> Markup {
 fn kind(kind: ColumnKind) -> &'static str {
     match kind {
         ColumnKind::Numeric => "numbers",
+        ColumnKind::Code => "code",
         ColumnKind::Nominal => "categories",
         ColumnKind::Timestamp => "times",
         ColumnKind::IpAddress => "addresses",

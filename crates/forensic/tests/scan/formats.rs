@@ -19,9 +19,9 @@ use parquet::{
     schema::parser::parse_message_type,
 };
 use sentinelflow_domain::scan::{ColumnKind, Cutoff, ScanOptions, ScanProgress, ScanReport};
-use sentinelflow_forensic::{Limits, ScanError, scan};
+use sentinelflow_forensic::{Limits, ScanError};
 
-use crate::{calm_table, scan_bytes, scan_with, statistical, workbooks::workbook};
+use crate::{calm_table, scan, scan_bytes, scan_with, statistical, workbooks::workbook};
 
 pub(crate) fn gzip(text: &[u8]) -> Vec<u8> {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());

@@ -56,8 +56,11 @@ fn list_name(root: &Type, parts: &[String]) -> String {
 /// Says which columns are not read.
 pub(super) fn unread_note(leaves: &[Leaf]) -> Option<String> {
     let unread: Vec<&Leaf> = leaves.iter().filter(|leaf| leaf.column.is_none()).collect();
-    let named: Vec<String> =
-        unread.iter().take(MOST_NAMED).map(|leaf| format!("“{}”", super::super::shown::shown(&leaf.name))).collect();
+    let named: Vec<String> = unread
+        .iter()
+        .take(MOST_NAMED)
+        .map(|leaf| format!("“{}”", super::super::shown::shown(&leaf.name)))
+        .collect();
     let rest = unread.len() - named.len();
     let and_more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     (!unread.is_empty()).then(|| {
