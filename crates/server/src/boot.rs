@@ -48,7 +48,7 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
         credentials: Credentials::new()?,
         operator_token: config.operator_token.clone(),
         triage,
-        hunts: start_hunts(config, &store, &clock).await?,
+        hunts: start_hunts(config, &store, &clock, &engine).await?,
         reload: Reload {
             engine,
             clock: Arc::clone(&clock),
@@ -79,10 +79,12 @@ async fn start_hunts(
     config: &Config,
     store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
+    security: &Arc<Engine>,
 ) -> anyhow::Result<Hunts> {
     let spool = Spool::open(&config.data)?;
     let (at_once, queued) = (config.scans_at_once, config.scans_queued_per_tenant);
-    let hunts = Hunts::new(Arc::clone(store), Arc::clone(clock), spool, at_once, queued);
+    let hunts =
+        Hunts::new(Arc::clone(store), Arc::clone(clock), Arc::clone(security), spool, at_once, queued);
     hunts.resume().await?;
     Ok(hunts)
 }

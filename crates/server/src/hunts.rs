@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use sentinelflow_detect::Engine;
 use sentinelflow_domain::{
     clock::Clock,
     scan::ScanReport,
@@ -54,6 +55,8 @@ struct Parts {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     limits: Limits,
+    /// Judges the texts in files.
+    security: Arc<Engine>,
     desks: Desks,
     spool: Spool,
     /// Scans that nobody waits for, by what they are told and tell.
@@ -91,10 +94,23 @@ pub enum HuntError {
     NoThread(#[source] io::Error),
 }
 
+impl Parts {
+    fn judge(
+        &self,
+        file: &Path,
+        order: &NewScan,
+        baseline: Option<&[u8]>,
+        watch: &Watch,
+    ) -> Result<ScanReport, HuntError> {
+        judge(file, order, baseline, &self.limits, &self.security, watch)
+    }
+}
+
 impl Hunts {
     pub fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
+        security: Arc<Engine>,
         spool: Spool,
         at_once: usize,
         queued_per_tenant: usize,
@@ -103,6 +119,7 @@ impl Hunts {
             store,
             clock,
             limits: Limits::default(),
+            security,
             desks: Desks::new(at_once, queued_per_tenant),
             spool,
             watches: Mutex::default(),
@@ -123,8 +140,8 @@ impl Hunts {
         self.check_baseline_of(&order).await?;
         let desk = self.next_desk(order.tenant).await?;
         let baseline = self.baseline_of(&order).await?;
-        let (limits, asked) = (self.0.limits.clone(), order.clone());
-        let work = move |file: &Path, watch: &Watch| judge(file, &asked, baseline.as_deref(), &limits, watch);
+        let (hunts, asked) = (self.clone(), order.clone());
+        let work = move |file: &Path, watch: &Watch| hunts.0.judge(file, &asked, baseline.as_deref(), watch);
         let Done { found: report, duration, desk } = work_at(desk, upload, work).await?;
         let finished = Arc::new(self.finished(report, duration));
         let hunts = self.clone();

@@ -13,6 +13,7 @@ mod hunts;
 mod indicator_files;
 mod reload;
 mod rule_files;
+mod sightings;
 mod triage;
 
 mod cli;

@@ -59,6 +59,8 @@ const MOST_WHOLE: f64 = 0.15;
 const MOST_PARTS: f64 = 0.05;
 /// Numbers with more values are amounts, not codes.
 const MOST_CODES: usize = 40;
+/// Codes come so often, each.
+const ROWS_OF_A_CODE: usize = 20;
 const FOLDERS: usize = 3;
 const LONGEST_ENDING: usize = 12;
 
@@ -228,12 +230,13 @@ pub(crate) fn is_few(numbers: &[f64]) -> bool {
 }
 
 fn few(numbers: &[f64]) -> Option<Vec<u64>> {
+    let most = MOST_CODES.min(numbers.len() / ROWS_OF_A_CODE);
     let mut values: Vec<u64> = Vec::new();
     for number in numbers.iter().filter(|number| !number.is_nan()) {
         let bits = (number + 0.0).to_bits();
         if let Err(place) = values.binary_search(&bits) {
             values.insert(place, bits);
-            if values.len() > MOST_CODES {
+            if values.len() > most || number.fract() != 0.0 {
                 return None;
             }
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use sentinelflow_domain::scan::{
-    ColumnKind::{self, Constant, Empty, Identifier, IpAddress, Nominal, Numeric, Text, Timestamp},
+    ColumnKind::{self, Code, Constant, Empty, Identifier, IpAddress, Nominal, Numeric, Text, Timestamp},
     Cutoff, ScanOptions, ScanReport,
 };
 use sentinelflow_forensic::Limits;
@@ -39,7 +39,7 @@ fn every_kind_of_column_is_recognised() {
     let report = report(table.as_bytes());
     let kinds: Vec<ColumnKind> = report.columns.iter().map(|column| column.kind).collect();
     let expected =
-        [Identifier, Numeric, Nominal, Timestamp, IpAddress, Identifier, Text, Constant, Empty, Numeric];
+        [Identifier, Numeric, Nominal, Timestamp, IpAddress, Identifier, Text, Constant, Empty, Code];
     assert_eq!(kinds, expected, "{:#?}", report.columns);
     assert!(report.columns.iter().all(|column| !column.reason.is_empty()));
 }

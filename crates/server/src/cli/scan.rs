@@ -10,18 +10,22 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
+use sentinelflow_detect::Engine as SecurityEngine;
 use sentinelflow_domain::{
     clock::Clock as _,
-    scan::{Anomaly, ColumnReason, Cutoff, EngineChoice, ScanOptions, ScanProgress, ScanReport},
+    scan::{Anomaly, ColumnReason, Cutoff, EngineChoice, ScanOptions, ScanProgress, ScanReport, Sighting},
 };
-use sentinelflow_forensic::{Baseline, Limits, NoWitness, SeenRows, Witness, learn, report, scan};
+use sentinelflow_forensic::{Baseline, Limits, NoWitness, ScanError, SeenRows, Witness, learn, report, scan};
 use serde::Serialize;
 
 use super::{print, tell};
 use crate::{
     printable::{harmless, shown},
+    sightings::Sighter,
     telemetry::SystemClock,
 };
+
+const MOST_SIGHTINGS_SHOWN: usize = 10;
 
 #[derive(Args)]
 pub struct ScanArgs {
@@ -118,8 +122,12 @@ pub fn run(args: &ScanArgs) -> anyhow::Result<()> {
 fn scan_one(file: &Path, baseline: Option<&Baseline>, args: &ScanArgs) -> anyhow::Result<()> {
     let bar = Bar::new(file);
     let name = file.display().to_string();
+    let security = SecurityEngine::built_in();
     let scan_with = |witness: &mut dyn Witness| {
-        scan(file, &name, &options(args), baseline, &Limits::default(), &bar, witness)
+        let options = options(args);
+        let mut sighter = Sighter::new(&security, options.limit, witness);
+        let report = scan(file, &name, &options, baseline, &Limits::default(), &bar, &mut sighter)?;
+        Ok::<_, ScanError>(ScanReport { sightings: sighter.finish(), ..report })
     };
     let report = match &args.scores {
         None => scan_with(&mut NoWitness),
@@ -222,11 +230,26 @@ fn as_text(file: &Path, report: &ScanReport) -> String {
     if !report.threats.is_empty() {
         lines.push(table(&report.threats).to_string());
     }
+    lines.extend(sightings(report));
     let hidden = flagged - report.threats.len() as u64;
     if hidden > 0 {
         lines.push(format!("  and {hidden} more (--limit)"));
     }
     lines.join("\n")
+}
+
+/// What the security engine saw in the texts, whatever the rows' scores.
+fn sightings(report: &ScanReport) -> Vec<String> {
+    let sightings = &report.sightings;
+    if sightings.rows == 0 {
+        return Vec::new();
+    }
+    let head = format!("  the security engine sees threats in the texts of {} rows:", sightings.rows);
+    let line = |seen: &Sighting| {
+        let (column, summary) = (shown(&seen.column), shown(&seen.summary));
+        format!("    row {}, {column}: {summary} ({}, {})", seen.row, seen.category, seen.score.value())
+    };
+    std::iter::once(head).chain(sightings.listed.iter().take(MOST_SIGHTINGS_SHOWN).map(line)).collect()
 }
 
 fn table(threats: &[Anomaly]) -> Table {

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sentinelflow_detect::Engine;
 use sentinelflow_domain::{
     scan::{ScanOptions, ScanReport},
     store::{KEPT_ROWS, NewScan},
@@ -16,6 +17,7 @@ use tempfile::TempPath;
 use tokio::sync::oneshot;
 
 use super::{HuntError, desks::Desk, watch::Watch};
+use crate::sightings::Sighter;
 
 /// A file at its desk. The desk is free when whoever gets what came of it has let go of that too: it may be large.
 pub struct Task {
@@ -67,12 +69,15 @@ pub fn judge(
     order: &NewScan,
     baseline: Option<&[u8]>,
     limits: &Limits,
+    security: &Engine,
     watch: &Watch,
 ) -> Result<ScanReport, HuntError> {
     let options = ScanOptions { limit: KEPT_ROWS, ..order.options.clone() };
     let baseline = baseline.map(Baseline::from_bytes).transpose()?;
-    let mut report = scan(file, &order.filename, &options, baseline.as_ref(), limits, watch, &mut NoWitness)?;
+    let mut nobody_else = NoWitness;
+    let mut sighter = Sighter::new(security, order.options.limit, &mut nobody_else);
+    let mut report = scan(file, &order.filename, &options, baseline.as_ref(), limits, watch, &mut sighter)?;
     report.baseline = order.baseline.as_ref().map(ToString::to_string);
-    report.sightings.listed.truncate(order.options.limit);
+    report.sightings = sighter.finish();
     Ok(report)
 }

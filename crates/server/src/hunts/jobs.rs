@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 use super::{
     HuntError, Hunts,
     desks::{Desk, Place},
-    engine::{self, Done, Task, TaskFile, judge},
+    engine::{self, Done, Task, TaskFile},
     watch::{Stop, Watch},
 };
 
@@ -151,8 +151,8 @@ impl Hunts {
             Some(name) => Some(self.insist_on_baseline(order.tenant, name, watch).await?),
             None => None,
         };
-        let limits = self.0.limits.clone();
-        let work = move |file: &Path, watch: &Watch| judge(file, &order, baseline.as_deref(), &limits, watch);
+        let hunts = self.clone();
+        let work = move |file: &Path, watch: &Watch| hunts.0.judge(file, &order, baseline.as_deref(), watch);
         engine::run(task, work).await
     }
 
