@@ -79,7 +79,7 @@ fn parts_of_held_back(table: &Table<'_>, model: &Model) -> Result<Vec<Vec<f64>>,
     };
     let mut held_back = 0;
     table.visit("calibrating", &mut |row, cells| {
-        if held_back < MOST_HELD_BACK && HeldBack.holds(row) {
+        if held_back < MOST_HELD_BACK && HeldBack::holds(row) {
             records.push(row, cells);
         }
         if records.len() >= BATCH_ROWS {

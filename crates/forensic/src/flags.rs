@@ -22,7 +22,7 @@ pub(crate) struct Flags {
 /// What the rows came to.
 pub(crate) struct Flagged {
     pub(crate) rows: u64,
-    pub(crate) flagged: u64,
+    pub(crate) count: u64,
     pub(crate) threshold: f64,
     /// By falling score, then by row.
     pub(crate) kept: Vec<FlaggedRow>,
@@ -113,7 +113,7 @@ impl Flags {
         let kept = self.kept.into_sorted_vec().into_iter();
         Flagged {
             rows: self.rows,
-            flagged: self.flagged,
+            count: self.flagged,
             threshold,
             kept: kept.map(|Weakest { score, row, kept }| FlaggedRow { row, score, record: kept }).collect(),
             scores: self.scores,
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn the_top_rows_are_as_many_as_asked_for_and_of_equals_the_first() {
         let found = flagged(Cutoff::Top(3), 2, &[0.5, 0.9, 0.5, 0.1, 0.5]);
-        assert_eq!((found.flagged, found.threshold), (3, 0.5));
+        assert_eq!((found.count, found.threshold), (3, 0.5));
         let kept: Vec<u64> = found.kept.iter().map(|kept| kept.row).collect();
         assert_eq!(kept, [1, 0]);
         assert_eq!(found.places.flagged, [1, 1, 1, 0, 0]);
@@ -204,7 +204,7 @@ mod tests {
             let scores: Vec<f64> = (0..rows).map(|row| (row * 7_919 % 100) as f64 / 100.0).collect();
             let found = flagged(Cutoff::Score(0.9), 5, &scores);
             assert!(found.places.flagged.len() <= MOST_SLICES);
-            assert_eq!(found.places.flagged.iter().sum::<u64>(), found.flagged);
+            assert_eq!(found.places.flagged.iter().sum::<u64>(), found.count);
             assert_eq!(rows.div_ceil(found.places.rows_per_slice), found.places.flagged.len() as u64);
             assert_eq!(found.scores.rows.iter().sum::<u64>(), rows);
         }

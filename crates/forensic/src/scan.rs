@@ -39,19 +39,16 @@ pub fn scan(
     witness: &mut dyn Witness,
 ) -> Result<ScanReport, ScanError> {
     let table = Table::open(file, name, options, limits, progress)?;
-    let report = match baseline {
-        Some(baseline) => {
-            let columns = baseline.columns_in(&table.names, options)?;
-            let judge = Judge { table: &table, model: baseline.model(), columns, known: None };
-            ScanReport { baseline: Some(baseline.source().to_owned()), ..judge.report(options, witness)? }
-        }
-        None => {
-            let sample = Sample::take(&table, None)?;
-            let Learned { model, scores } = Model::learn(&sample, &table.names, options, progress)?;
-            let columns = (0..table.names.len()).map(Some).collect();
-            let known = Some(Known::new(sample, scores));
-            Judge { table: &table, model: &model, columns, known }.report(options, witness)?
-        }
+    let report = if let Some(baseline) = baseline {
+        let columns = baseline.columns_in(&table.names, options)?;
+        let judge = Judge { table: &table, model: baseline.model(), columns, known: None };
+        ScanReport { baseline: Some(baseline.source().to_owned()), ..judge.report(options, witness)? }
+    } else {
+        let sample = Sample::take(&table, None)?;
+        let Learned { model, scores } = Model::learn(&sample, &table.names, options, progress)?;
+        let columns = (0..table.names.len()).map(Some).collect();
+        let known = Some(Known::new(sample, scores));
+        Judge { table: &table, model: &model, columns, known }.report(options, witness)?
     };
     progress.advance("done", 1.0);
     Ok(report)
@@ -99,7 +96,7 @@ impl Judge<'_> {
         let threats = self.explain(&flagged)?;
         Ok(ScanReport {
             total_scanned: flagged.rows,
-            threats_detected: flagged.flagged,
+            threats_detected: flagged.count,
             threshold_used: flagged.threshold,
             threshold_method: method(options.cutoff, self.model.held_back),
             expected_false_alarms: 1.0 - flagged.threshold,

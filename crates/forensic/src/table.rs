@@ -35,6 +35,9 @@ pub(crate) struct Record<'a> {
     pub(crate) read: f64,
 }
 
+/// Sees a row, counted from 0, and its cells.
+pub(crate) type See<'s> = dyn FnMut(u64, &[Cell<'_>]) -> Result<(), ScanError> + 's;
+
 pub(crate) type Visit<'v> = dyn FnMut(Record<'_>) -> Result<ControlFlow<()>, ScanError> + 'v;
 
 /// A file that shows its records from first to last, as often as asked, a header included.
@@ -99,11 +102,7 @@ impl<'p> Table<'p> {
     }
 
     /// Shows every row, counted from 0, with at least as many cells as there are columns.
-    pub(crate) fn visit(
-        &self,
-        phase: &'static str,
-        see: &mut dyn FnMut(u64, &[Cell<'_>]) -> Result<(), ScanError>,
-    ) -> Result<Reading, ScanError> {
+    pub(crate) fn visit(&self, phase: &'static str, see: &mut See<'_>) -> Result<Reading, ScanError> {
         let width = self.names.len();
         let most_rows = self.limits.rows.min(self.limits.cells / width.max(1) as u64);
         let mut reading = Reading::default();

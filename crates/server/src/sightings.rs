@@ -160,10 +160,8 @@ mod tests {
 
     #[test]
     fn an_attack_in_a_text_is_seen_whatever_its_row_scores() {
-        let mut table = "bytes,url\n".to_owned();
-        for row in 0..200 {
-            table += &format!("{},/shop/item?id={}&page={}\n", row * 37 % 101, row, row * 7 % 50);
-        }
+        let line = |row: u32| format!("{},/shop/item?id={row}&page={}\n", row * 37 % 101, row * 7 % 50);
+        let mut table: String = std::iter::once("bytes,url\n".to_owned()).chain((0..200).map(line)).collect();
         table += "50,/shop/item?id=1' UNION SELECT username%2C password FROM users--\n";
         let file = tempfile::NamedTempFile::new().expect("room for a file");
         std::fs::write(file.path(), table).expect("room for a table");

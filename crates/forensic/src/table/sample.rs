@@ -23,7 +23,7 @@ impl HeldBack {
     /// One row in so many.
     const EVERY: u64 = 5;
 
-    pub(crate) fn holds(self, row: u64) -> bool {
+    pub(crate) fn holds(row: u64) -> bool {
         mix(row ^ 0x0E1D_BAC4).is_multiple_of(Self::EVERY)
     }
 }
@@ -80,7 +80,7 @@ impl Sample {
     }
 
     fn offer(&mut self, row: u64, cells: &[Cell<'_>]) {
-        if key(row) > self.bound || self.held_back.is_some_and(|held_back| held_back.holds(row)) {
+        if key(row) > self.bound || (self.held_back.is_some() && HeldBack::holds(row)) {
             return;
         }
         self.rows.push(row);
