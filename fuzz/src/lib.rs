@@ -2,9 +2,8 @@
 
 use std::io::Write as _;
 
-use sentinelflow_domain::scan::{Cutoff, EngineChoice, ScanOptions, Unwatched};
-use sentinelflow_domain::scan::ScanReport;
-use sentinelflow_forensic::{Limits, ScanError, Scores, scan};
+use sentinelflow_domain::scan::{Cutoff, EngineChoice, ScanOptions, ScanReport, Unwatched};
+use sentinelflow_forensic::{Limits, NoWitness, ScanError, Scores, scan};
 
 /// Whether a character controls a display instead of showing on it. Told apart from the engine's own list, by range.
 pub fn is_obeyed(c: char) -> bool {
@@ -75,7 +74,7 @@ pub fn assert_scanned_alike(bytes: &[u8], other: &[u8]) {
         let mut file = tempfile::NamedTempFile::new().expect("there is room for a temporary file");
         file.write_all(bytes).expect("there is room for a temporary file");
         let options = ScanOptions { engine: EngineChoice::Statistical, ..ScanOptions::default() };
-        scan(file.path(), "upload", &options, &LIMITS, &Unwatched)
+        scan(file.path(), "upload", &options, None, &LIMITS, &Unwatched, &mut NoWitness)
     });
     match (scanned, other) {
         (Ok(scanned), Ok(other)) => assert_eq!(scanned, other, "the same table in another file"),

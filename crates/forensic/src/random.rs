@@ -1,9 +1,11 @@
 //! A small seeded generator (`SplitMix64`), so that the same file gives the same draws on every machine.
 
 /// Draws numbers that depend on the seed alone.
+#[cfg(any(test, feature = "autoencoder"))]
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
+#[cfg(any(test, feature = "autoencoder"))]
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
@@ -15,7 +17,6 @@ impl Random {
     }
 
     /// Returns a number from 0 (included) to 1 (excluded).
-    #[cfg(any(test, feature = "autoencoder"))]
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
