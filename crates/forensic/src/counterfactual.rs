@@ -179,12 +179,32 @@ impl Other {
     }
 }
 
-/// Rounds to three digits that count if that moves the number towards another, else leaves it.
+/// Rounds a number to three digits that count, towards another; one that would go past the other stays as it is.
 fn rounded_towards(number: f64, other: f64) -> f64 {
-    let rounded: f64 = format!("{number:.2e}").parse().expect("a number that was just written");
-    if (rounded - number) * (other - number) > 0.0 && (rounded - number).abs() <= (other - number).abs() {
-        rounded
-    } else {
-        number
+    if number == 0.0 {
+        return number;
+    }
+    let step = 10_f64.powi(number.abs().log10().floor() as i32 - 2);
+    let steps = number / step;
+    let steps = if other < number { steps.floor() } else { steps.ceil() };
+    // Written and read again, so that 26.8 is not 26.800000000000004.
+    let rounded: f64 = format!("{:.2e}", steps * step).parse().unwrap_or(number);
+    let lies_between = (rounded - number) * (rounded - other) <= 0.0;
+    if lies_between { rounded } else { number }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "rounding to decimals is exact")]
+    fn limits_are_rounded_towards_what_passes() {
+        assert_eq!(rounded_towards(24.571_875, 20.0), 24.5);
+        assert_eq!(rounded_towards(12.512, 16.0), 12.6);
+        assert_eq!(rounded_towards(4_211_999.0, 1e3), 4_210_000.0);
+        assert_eq!(rounded_towards(-0.001_234_9, 0.0), -0.001_23);
+        assert_eq!(rounded_towards(24.571, 24.57), 24.571);
+        assert_eq!(rounded_towards(0.0, 5.0), 0.0);
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Habits {
     strangest: Ecdf,
 }
 
+/// In fewer rows what comes together does so by chance.
+const FEWEST_ROWS: usize = 1_000;
 /// What a nat of rarity among amounts counts in standard deviations of the other habits, and what a deviation counts at
 /// most: by experiment on the generated audit logs of bench/.
 const WEIGHT_OF_AMOUNTS: f64 = 1.3;
@@ -55,8 +57,12 @@ pub(crate) struct Traits {
 }
 
 impl Habits {
-    /// Learns habits from a sample; `None` where no column names something that comes again.
+    /// Learns habits from a sample; `None` where there are few rows or no column names
+    /// something that comes again.
     pub(crate) fn learn(sample: &Sample, is_ignored: impl Fn(usize) -> bool) -> Option<(Self, Traits)> {
+        if sample.rows.len() < FEWEST_ROWS {
+            return None;
+        }
         let views = View::choose(sample, &is_ignored);
         if views.len() < 2 || !views.iter().any(View::names_something) {
             return None;

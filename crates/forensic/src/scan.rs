@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sentinelflow_domain::scan::{
-    Anomaly, ColumnKind, ColumnProfile, ScanOptions, ScanProgress, ScanReport, Sightings,
+    Anomaly, ColumnKind, ColumnProfile, Cutoff, ScanOptions, ScanProgress, ScanReport, Sightings,
 };
 use serde_json::Map;
 
@@ -99,7 +99,10 @@ impl Judge<'_> {
             threats_detected: flagged.count,
             threshold_used: flagged.threshold,
             threshold_method: method(options.cutoff, self.model.held_back),
-            expected_false_alarms: 1.0 - flagged.threshold,
+            expected_false_alarms: match options.cutoff {
+                Cutoff::FalseAlarms(share) => share,
+                Cutoff::Score(_) | Cutoff::Top(_) => 1.0 - flagged.threshold,
+            },
             engine: self.model.engine(),
             engine_reason: self.model.engine_reason.clone(),
             columns: self.profiles(&tallies),

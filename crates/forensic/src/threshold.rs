@@ -16,6 +16,8 @@ pub(crate) struct Calibration {
 
 /// Of rows held back the body goes so far that this many are left for the tail.
 const ROWS_OF_THE_TAIL: f64 = 20.0;
+/// The shape of a tail of few rows is chance: so many count as if they fell exponentially.
+const ROWS_OF_DOUBT: f64 = 50.0;
 /// Below this the fitted tail says nothing any more and a slower one takes over, so that no two scores meet at 1.
 const FITTED_DOWN_TO: f64 = 1e-4;
 
@@ -104,7 +106,9 @@ impl Tail {
         // Of the excesses, half and three quarters: with them the shape has a closed form (Pickands).
         let half = (at(body + (1.0 - body) * 0.5) - start).max(least_scale);
         let three_quarters = (at(body + (1.0 - body) * 0.75) - start).max(half * 1.000_001);
-        let shape = (three_quarters / half - 1.0).log2().clamp(-0.5, 0.2);
+        let rows = sorted.len() as f64 * (1.0 - body);
+        let doubt = rows / (rows + ROWS_OF_DOUBT);
+        let shape = (three_quarters / half - 1.0).log2().clamp(-0.5, 0.2) * doubt;
         let scale =
             if shape.abs() < 1e-6 { half / 2_f64.ln() } else { shape * half / (2_f64.powf(shape) - 1.0) };
         Self { share: 1.0 - body, start, scale, shape }

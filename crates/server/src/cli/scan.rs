@@ -13,7 +13,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sentinelflow_detect::Engine as SecurityEngine;
 use sentinelflow_domain::{
     clock::Clock as _,
-    scan::{Anomaly, ColumnReason, Cutoff, EngineChoice, ScanOptions, ScanProgress, ScanReport, Sighting},
+    scan::{
+        Anomaly, CellChange, ColumnReason, Counterfactual, Cutoff, EngineChoice, ScanOptions, ScanProgress,
+        ScanReport, Sighting,
+    },
 };
 use sentinelflow_forensic::{Baseline, Limits, NoWitness, ScanError, SeenRows, Witness, learn, report, scan};
 use serde::Serialize;
@@ -267,7 +270,14 @@ fn because(threat: &Anomaly) -> String {
         let (column, value) = (shown(&reason.column), shown(&plain(&reason.value)));
         format!("{column} = {value} (usually {}) {:.0} %", shown(&reason.typical), reason.share * 100.0)
     };
-    threat.reasons.iter().take(3).map(reason).collect::<Vec<_>>().join("\n")
+    let reasons = threat.reasons.iter().take(3).map(reason);
+    reasons.chain(threat.counterfactual.as_ref().map(would_pass)).collect::<Vec<_>>().join("\n")
+}
+
+fn would_pass(counterfactual: &Counterfactual) -> String {
+    let change = |change: &CellChange| format!("{} {}", shown(&change.column), shown(&change.would_pass));
+    let changes: Vec<String> = counterfactual.changes.iter().map(change).collect();
+    format!("would pass with {}", changes.join(" and "))
 }
 
 fn plain(value: &serde_json::Value) -> String {
