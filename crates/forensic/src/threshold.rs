@@ -17,7 +17,7 @@ pub(crate) struct Calibration {
 /// Of rows held back the body goes so far that this many are left for the tail.
 const ROWS_OF_THE_TAIL: f64 = 20.0;
 /// The shape of a tail of few rows is chance: so many count as if they fell exponentially.
-const ROWS_OF_DOUBT: f64 = 50.0;
+const ROWS_OF_DOUBT: f64 = 20.0;
 /// Below this the fitted tail says nothing any more and a slower one takes over, so that no two scores meet at 1.
 const FITTED_DOWN_TO: f64 = 1e-4;
 
