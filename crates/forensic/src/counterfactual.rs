@@ -68,8 +68,11 @@ impl Search<'_> {
     /// Returns what usually comes with the row's other values.
     fn usual(&self, column: usize, usual: &[String]) -> Option<Other> {
         self.columns[column]?;
-        self.model.habits.as_ref().filter(|habits| habits.names(column))?;
-        let usual = usual.first()?;
+        let habits = self.model.habits.as_ref()?;
+        if let Some(amount) = habits.expected(column, &self.encoded.traits) {
+            return Some(Other::Number(three_digits(amount)));
+        }
+        let usual = usual.first().filter(|_| habits.names(column))?;
         match self.model.schema.columns[column].form {
             Form::Numbers => usual.parse().ok().map(Other::Number),
             Form::Words => Some(Other::Word(usual.clone())),
@@ -187,10 +190,14 @@ fn rounded_towards(number: f64, other: f64) -> f64 {
     let step = 10_f64.powi(number.abs().log10().floor() as i32 - 2);
     let steps = number / step;
     let steps = if other < number { steps.floor() } else { steps.ceil() };
-    // Written and read again, so that 26.8 is not 26.800000000000004.
-    let rounded: f64 = format!("{:.2e}", steps * step).parse().unwrap_or(number);
+    let rounded = three_digits(steps * step);
     let lies_between = (rounded - number) * (rounded - other) <= 0.0;
     if lies_between { rounded } else { number }
+}
+
+/// Returns a number with three digits that count: written and read again, so that 26.8 is not 26.800000000000004.
+fn three_digits(number: f64) -> f64 {
+    format!("{number:.2e}").parse().unwrap_or(number)
 }
 
 #[cfg(test)]

@@ -5,11 +5,21 @@ use serde::{Deserialize, Serialize};
 /// Sorted numbers, thinned where there are many.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ecdf {
-    /// Rising: each different number, and how many lie below it and a share of those that equal it.
-    steps: Vec<(f64, f64)>,
+    /// Rising.
+    steps: Vec<Step>,
     count: f64,
+    /// The share of equals that counts as below.
+    equals: f64,
     /// A unit for what lies beyond: the spread of the highest tenth.
     unit: f64,
+}
+
+/// A number, how many lie below it, and how many lie below it or equal it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Step {
+    number: f64,
+    below: f64,
+    up_to: f64,
 }
 
 /// Of more numbers every so-many-th is kept, and all of the highest.
@@ -27,28 +37,26 @@ impl Ecdf {
         Self::with_equals(numbers, 0.0)
     }
 
-    fn with_equals(numbers: &[f64], share: f64) -> Self {
+    fn with_equals(numbers: &[f64], equals: f64) -> Self {
         let mut sorted = numbers.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
         let mut steps = Vec::new();
         let mut below = 0;
         for equal in sorted.chunk_by(|a, b| a.total_cmp(b).is_eq()) {
-            steps.push((equal[0], below as f64 + equal.len() as f64 * share));
-            below += equal.len();
+            let up_to = below + equal.len();
+            steps.push(Step { number: equal[0], below: below as f64, up_to: up_to as f64 });
+            below = up_to;
         }
         let tenth = sorted[sorted.len() * 9 / 10];
         let highest = sorted.last().copied().unwrap_or(0.0);
         let unit = (highest - tenth).max(highest.abs() * 1e-6).max(f64::MIN_POSITIVE);
-        Self {
-            steps: thinned(steps),
-            count: sorted.len() as f64,
-            unit: if unit.is_finite() { unit } else { f64::MAX },
-        }
+        let unit = if unit.is_finite() { unit } else { f64::MAX };
+        Self { steps: thinned(steps), count: sorted.len() as f64, equals, unit }
     }
 
     /// Returns −ln of the share of numbers above: rising, also beyond the highest.
     pub(crate) fn surprise(&self, number: f64) -> f64 {
-        let (highest, _) = self.steps[self.steps.len() - 1];
+        let highest = self.steps[self.steps.len() - 1].number;
         let below = self.below(number).clamp(0.5, self.count - 0.5);
         let beyond = ((number - highest) / self.unit).max(0.0);
         -(1.0 - below / self.count).ln() + beyond.min(f64::MAX).ln_1p()
@@ -56,35 +64,37 @@ impl Ecdf {
 
     /// Returns how many numbers lie below, a share of the equals included.
     pub(crate) fn below(&self, number: f64) -> f64 {
-        let next = self.steps.partition_point(|(step, _)| *step < number);
-        match (next.checked_sub(1).map(|before| self.steps[before]), self.steps.get(next)) {
+        let next = self.steps.partition_point(|step| step.number < number);
+        let before = next.checked_sub(1).map(|before| self.steps[before]);
+        match (before, self.steps.get(next)) {
             #[expect(clippy::float_cmp, reason = "numbers learned from repeat the same bits")]
-            (_, Some((step, rank))) if *step == number => *rank,
+            (_, Some(step)) if step.number == number => step.below + (step.up_to - step.below) * self.equals,
             (None, _) => 0.0,
             (Some(_), None) => self.count,
-            (Some((low, low_rank)), Some((high, high_rank))) => {
-                low_rank + (high_rank - low_rank) * ((number - low) / (high - low)).clamp(0.0, 1.0)
+            (Some(low), Some(high)) => {
+                // From just above all equals of the one to just below those of the other.
+                let (from, to) = (low.up_to - 1.0 + self.equals, high.below + self.equals);
+                from + (to - from) * ((number - low.number) / (high.number - low.number)).clamp(0.0, 1.0)
             }
         }
     }
 
     /// Whether the parts agree with each other, for one that was read from outside.
     pub(crate) fn is_sound(&self) -> bool {
-        let is_rising = self.steps.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1);
-        let is_finite = self.steps.iter().all(|(step, rank)| step.is_finite() && rank.is_finite());
-        let last = self.steps.last().map_or(0.0, |(_, rank)| *rank);
+        let is_rising = self.steps.is_sorted_by(|a, b| a.number < b.number && a.up_to <= b.below);
+        let is_step = |step: &Step| step.number.is_finite() && step.below >= 0.0 && step.below < step.up_to;
+        let last = self.steps.last().map_or(f64::INFINITY, |step| step.up_to);
         is_rising
-            && is_finite
-            && self.count >= 1.0
+            && self.steps.iter().all(is_step)
             && last <= self.count
             && self.count.is_finite()
+            && (0.0..=1.0).contains(&self.equals)
             && self.unit > 0.0
             && self.unit.is_finite()
-            && !self.steps.is_empty()
     }
 }
 
-fn thinned(steps: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+fn thinned(steps: Vec<Step>) -> Vec<Step> {
     let Some(body) = steps.len().checked_sub(KEPT_AT_THE_TOP).filter(|_| steps.len() > MOST_STEPS) else {
         return steps;
     };
@@ -103,6 +113,8 @@ mod tests {
         let ecdf = Ecdf::learn(&[5.0, 1.0, 5.0, 9.0]);
         assert_eq!([1.0, 5.0, 9.0].map(|number| ecdf.below(number)), [0.5, 2.0, 3.5]);
         assert_eq!((ecdf.below(0.0), ecdf.below(10.0)), (0.0, 4.0));
+        // Whatever lies above many equals lies above all of them.
+        assert_eq!(Ecdf::learn(&[0.0, 0.0, 0.0, 0.0, 10.0]).below(5.0), 4.0);
     }
 
     #[test]

@@ -165,6 +165,12 @@ impl Habits {
         usual.unwrap_or_default()
     }
 
+    /// Returns the amount that the values of one row let expect in a column, where they let expect one.
+    pub(crate) fn expected(&self, column: usize, traits: &Traits) -> Option<f64> {
+        let amounts = self.amounts.iter().find(|amounts| amounts.column == column)?;
+        Some(amounts.expected(&traits.values)).filter(|amount| amount.is_finite())
+    }
+
     fn amounts_of<'t>(&self, traits: &'t Traits, row: usize) -> &'t [f32] {
         &traits.amounts[row * self.amounts.len()..(row + 1) * self.amounts.len()]
     }

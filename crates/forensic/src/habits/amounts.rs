@@ -115,11 +115,24 @@ impl Amounts {
         if x.is_nan() {
             return 0.0;
         }
-        let value = |view: usize| values[view] as usize;
-        let added: f32 = self.effects.iter().filter_map(|(view, added)| added.get(value(*view))).sum();
-        let given = self.effects.first().and_then(|(view, _)| *self.given.get(value(*view))?);
-        let deviations = given.unwrap_or(self.general).deviations(x - added);
+        let (added, spread) = self.usual(values);
+        let deviations = spread.deviations(x - added);
         f64::from((deviations - ORDINARY).clamp(0.0, STRANGEST))
+    }
+
+    /// Returns the amount that the row's values let expect.
+    pub(crate) fn expected(&self, values: &[u32]) -> f64 {
+        let (added, spread) = self.usual(values);
+        let logarithm = f64::from(added + spread.median);
+        logarithm.signum() * logarithm.abs().exp_m1()
+    }
+
+    /// Returns what the row's values add up to, and what is usually left over.
+    fn usual(&self, values: &[u32]) -> (f32, Spread) {
+        let value = |view: usize| values[view] as usize;
+        let added = self.effects.iter().filter_map(|(view, added)| added.get(value(*view))).sum();
+        let given = self.effects.first().and_then(|(view, _)| *self.given.get(value(*view))?);
+        (added, given.unwrap_or(self.general))
     }
 
     pub(crate) fn is_sound(&self, columns: usize, views: usize) -> bool {

@@ -19,6 +19,7 @@ mod bad_formats;
 mod columns;
 mod formats;
 mod hostile_workbooks;
+mod models;
 mod promises;
 mod report;
 mod workbooks;
