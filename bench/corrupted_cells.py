@@ -129,25 +129,22 @@ def judge(found):
 
 
 def rescored(args, table, report, folder):
-    """Returns for each counterfactual shown whether its row, changed so and nothing else, scores below the cut-off.
-
-    A baseline learned from the untouched file judges the changed rows: judged by a file that holds the changes, the
-    cut-off itself might move.
-    """
-    shown = [threat for threat in report["threats"] if threat.get("counterfactual")]
-    cells = list(table.cells)
-    for threat in shown:
+    """Returns for each counterfactual shown whether its row, changed so and nothing else in the file, scores below the
+    cut-off when the changed file is scanned anew: the strictest way to ask, since everything is learned again."""
+    outcomes = []
+    changed, scores = folder / "changed.csv", folder / "scores.csv"
+    for threat in report["threats"]:
+        if not threat.get("counterfactual"):
+            continue
         changes = {change["column"]: change["value"] for change in threat["counterfactual"]["changes"]}
-        row = threat["row"] - 1
+        row, cells = threat["row"] - 1, list(table.cells)
         cells[row] = [str(changes.get(name, cell)) for name, cell in zip(table.header, cells[row])]
-    original, changed, scores = folder / "original.csv", folder / "changed.csv", folder / "scores.csv"
-    write(original, table.header, table.cells)
-    write(changed, table.header, cells)
-    scan(args.binary, original, "--engine", args.engine, "--save-baseline", folder / "baseline")
-    scan(args.binary, changed, "--baseline", folder / "baseline", "--scores", scores)
-    with open(scores, newline="", encoding="utf-8") as file:
-        by_row = {int(line["row"]): float(line["score"]) for line in csv.DictReader(file)}
-    return [by_row[threat["row"]] < report["threshold_used"] for threat in shown]
+        write(changed, table.header, cells)
+        scan(args.binary, changed, "--engine", args.engine, "--limit", 0, "--scores", scores)
+        with open(scores, newline="", encoding="utf-8") as file:
+            by_row = {int(line["row"]): float(line["score"]) for line in csv.DictReader(file)}
+        outcomes.append(by_row[row + 1] < report["threshold_used"])
+    return outcomes
 
 
 def count_counterfactuals(args, table, path, folder):

@@ -10,7 +10,7 @@ pub(crate) struct Ecdf {
     count: f64,
     /// The share of equals that counts as below.
     equals: f64,
-    /// A unit for what lies beyond: the spread of the highest tenth.
+    /// A unit for what lies beyond the second highest: the spread of the highest tenth without the very highest.
     unit: f64,
 }
 
@@ -48,17 +48,17 @@ impl Ecdf {
             below = up_to;
         }
         let tenth = sorted[sorted.len() * 9 / 10];
-        let highest = sorted.last().copied().unwrap_or(0.0);
-        let unit = (highest - tenth).max(highest.abs() * 1e-6).max(f64::MIN_POSITIVE);
+        let second = second_highest(&steps);
+        let unit = (second - tenth).max(second.abs() * 1e-6).max(f64::MIN_POSITIVE);
         let unit = if unit.is_finite() { unit } else { f64::MAX };
         Self { steps: thinned(steps), count: sorted.len() as f64, equals, unit }
     }
 
-    /// Returns −ln of the share of numbers above: rising, also beyond the highest.
+    /// Returns −ln of the share of numbers above: rising, also beyond the highest. How far a number lies beyond all but
+    /// the highest counts too, so that one that is far out is told from one that is merely first.
     pub(crate) fn surprise(&self, number: f64) -> f64 {
-        let highest = self.steps[self.steps.len() - 1].number;
         let below = self.below(number).clamp(0.5, self.count - 0.5);
-        let beyond = ((number - highest) / self.unit).max(0.0);
+        let beyond = ((number - second_highest(&self.steps)) / self.unit).max(0.0);
         -(1.0 - below / self.count).ln() + beyond.min(f64::MAX).ln_1p()
     }
 
@@ -92,6 +92,11 @@ impl Ecdf {
             && self.unit > 0.0
             && self.unit.is_finite()
     }
+}
+
+fn second_highest(steps: &[Step]) -> f64 {
+    let second = steps.len().saturating_sub(2);
+    steps.get(second).map_or(0.0, |step| step.number)
 }
 
 fn thinned(steps: Vec<Step>) -> Vec<Step> {

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{ecdf::Ecdf, threshold::Calibration};
+use crate::{detectors::Detectors, ecdf::Ecdf, threshold::Calibration};
 
 /// Two looks at a row: its place among the others, and the habits it breaks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,11 +79,12 @@ impl Fusion {
     }
 }
 
-/// Returns ln Σ −ln(1 − u) over the detectors, where u is the share of ordinary rows with a lower number.
+/// Returns ln Σ −w ln(1 − u) over the detectors, where u is the share of ordinary rows with a lower number and w its weight.
 fn fused(ecdfs: &[Ecdf], parts: &[Vec<f64>]) -> Vec<f64> {
     let places: Vec<usize> = (0..parts.first().map_or(0, Vec::len)).collect();
     let fused = |place: &usize| {
-        let surprises = ecdfs.iter().zip(parts).map(|(ecdf, part)| ecdf.surprise(part[*place]));
+        let detectors = ecdfs.iter().zip(parts).zip(Detectors::WEIGHTS);
+        let surprises = detectors.map(|((ecdf, part), weight)| weight * ecdf.surprise(part[*place]));
         surprises.sum::<f64>().ln()
     };
     places.par_iter().map(fused).collect()
