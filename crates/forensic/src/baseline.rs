@@ -38,7 +38,7 @@ pub enum BaselineError {
 
 const MAGIC: &[u8; 6] = b"SFBASE";
 /// Rises whenever a model means something else.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 /// With fewer rows held back nothing can be said about rare scores.
 const FEWEST_HELD_BACK: usize = 10;
 /// Held-back rows beyond this calibrate no better.
@@ -62,7 +62,8 @@ pub fn learn(
     let held_back = parts[0].len();
     if held_back < FEWEST_HELD_BACK {
         let rows = model.rows + held_back as u64;
-        return Err(ScanError::TooFewRows { rows, needed: 5 * FEWEST_HELD_BACK as u64 });
+        let needed = HeldBack::rows_for(FEWEST_HELD_BACK);
+        return Err(ScanError::TooFewRows { rows, needed });
     }
     model.calibrate(&parts);
     progress.advance("done", 1.0);

@@ -23,7 +23,7 @@ const LEAST_SCALE_OF_HABITS: f64 = 0.25;
 
 /// A tail is fitted above this share of the rows. That of habits is bent where amounts set in, and is fitted above it.
 const BODY: f64 = 0.9;
-const BODY_OF_HABITS: f64 = 0.95;
+const BODY_OF_HABITS: f64 = 0.97;
 
 type Learn = fn(&[f64], f64, f64) -> Calibration;
 

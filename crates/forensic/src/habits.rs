@@ -33,8 +33,10 @@ pub(crate) struct Habits {
 const FEWEST_ROWS: usize = 1_000;
 /// What a nat of rarity among amounts counts in standard deviations of the other habits, and what a deviation counts at
 /// most: by experiment on the generated audit logs of bench/.
-const WEIGHT_OF_AMOUNTS: f64 = 1.3;
+const WEIGHT_OF_AMOUNTS: f64 = 1.4;
 const WEIGHT_OF_DEVIATIONS: f64 = 8.0;
+/// The power in which strengths add up, by the same experiment: one broken habit counts more than many bent ones.
+const POWER: f64 = 2.5;
 
 /// How habits look at a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,10 +139,10 @@ impl Habits {
         self.breaks(&traits.values, self.amounts_of(traits, 0), are_known, &mut breaks);
         let mut by_column = vec![0.0_f64; columns];
         for (view, strength) in self.views.iter().zip(&breaks.views) {
-            by_column[view.column] = by_column[view.column].max(strength.powi(3));
+            by_column[view.column] = by_column[view.column].max(strength.powf(POWER));
         }
         for (amounts, strength) in self.amounts.iter().zip(&breaks.amounts) {
-            by_column[amounts.column] = by_column[amounts.column].max(strength.powi(3));
+            by_column[amounts.column] = by_column[amounts.column].max(strength.powf(POWER));
         }
         by_column
     }
@@ -188,16 +190,15 @@ impl Habits {
         breaks.amounts.extend(self.amounts.iter().zip(amounts).map(|(habit, x)| habit.strength(*x, values)));
     }
 
-    /// Adds up cubes, so that one broken habit counts more than many bent ones; the cube root is again in units of a
-    /// standard deviation.
+    /// Adds up powers of strengths; the root is again in units of a standard deviation.
     fn total(&self, breaks: &Breaks) -> f64 {
         let mut strongest = vec![0.0_f64; self.views.len()];
         for (strength, group) in breaks.views.iter().zip(&self.groups) {
             strongest[*group] = strongest[*group].max(*strength);
         }
         let amount = self.amount(&breaks.amounts);
-        let cubes: f64 = strongest.iter().chain([&amount]).map(|strength| strength.powi(3)).sum();
-        cubes.cbrt()
+        let powers: f64 = strongest.iter().chain([&amount]).map(|strength| strength.powf(POWER)).sum();
+        powers.powf(POWER.recip())
     }
 
     fn amount(&self, strengths: &[f64]) -> f64 {

@@ -18,6 +18,11 @@ pub(crate) struct Calibration {
 const ROWS_OF_THE_TAIL: f64 = 20.0;
 /// The shape of a tail of few rows is chance: so many count as if they fell exponentially.
 const ROWS_OF_DOUBT: f64 = 20.0;
+/// A tail is no heavier than this, and is taken for so much wider than it was fitted, since fits err: on the clean audit
+/// logs of bench/ cut-offs then let fewer rows through than was asked for, not more.
+const MOST_SHAPE: f64 = 0.5;
+const LEAST_SHAPE: f64 = -0.5;
+const ROOM: f64 = 1.25;
 /// Below this the fitted tail says nothing any more and a slower one takes over, so that no two scores meet at 1.
 const FITTED_DOWN_TO: f64 = 1e-4;
 
@@ -108,10 +113,10 @@ impl Tail {
         let three_quarters = (at(body + (1.0 - body) * 0.75) - start).max(half * 1.000_001);
         let rows = sorted.len() as f64 * (1.0 - body);
         let doubt = rows / (rows + ROWS_OF_DOUBT);
-        let shape = (three_quarters / half - 1.0).log2().clamp(-0.5, 0.2) * doubt;
+        let shape = (three_quarters / half - 1.0).log2().clamp(LEAST_SHAPE, MOST_SHAPE) * doubt;
         let scale =
             if shape.abs() < 1e-6 { half / 2_f64.ln() } else { shape * half / (2_f64.powf(shape) - 1.0) };
-        Self { share: 1.0 - body, start, scale, shape }
+        Self { share: 1.0 - body, start, scale: scale * ROOM, shape }
     }
 
     /// Returns the share of ordinary rows beyond a point of the tail: falling, never zero.

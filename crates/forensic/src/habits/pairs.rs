@@ -6,16 +6,15 @@ use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    episodes::Episodes,
+    episodes::{Counting, Episodes, Times},
     view::{NONE, View},
 };
 
 /// How often a value was seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Seen {
-    /// In how many episodes.
-    pub(crate) episodes: u32,
-    /// Its share of the episodes of all values of its view.
+    pub(crate) times: Times,
+    /// Its share of the hours of all values of its view.
     pub(crate) share: f64,
 }
 
@@ -24,8 +23,8 @@ pub(crate) struct Seen {
 pub(crate) struct Pair {
     pub(crate) first: usize,
     pub(crate) second: usize,
-    /// In how many episodes two values came together.
-    together: HashMap<u64, u32, FixedState>,
+    /// When two values came together.
+    together: HashMap<u64, Times, FixedState>,
     /// For each value of the first view how surprising the second one's are in general, and the other way round;
     /// empty where that direction is not looked at.
     usual: [Vec<Usual>; 2],
@@ -67,30 +66,29 @@ fn is_condition(seen: &[Seen], rows: usize) -> bool {
 /// Returns how often each value of a view was seen.
 pub(crate) fn marginals(column: &[u32], episodes: &Episodes) -> Vec<Seen> {
     let values = column.iter().filter(|value| **value != NONE).max().map_or(0, |most| *most as usize + 1);
-    let mut counts = vec![(0_u32, u32::MAX); values];
-    for row in &episodes.order {
-        if let Some((count, last)) = counts.get_mut(column[*row as usize] as usize) {
-            let episode = episodes.of[*row as usize];
-            *count += u32::from(*last != episode);
-            *last = episode;
+    let mut counts = vec![Counting::default(); values];
+    for (row, episode) in episodes.rows() {
+        if let Some(counting) = counts.get_mut(column[row] as usize) {
+            counting.see(episode);
         }
     }
-    let all: f64 = counts.iter().map(|(count, _)| f64::from(*count)).sum();
-    let seen = |(count, _): &(u32, u32)| Seen { episodes: *count, share: f64::from(*count) / all.max(1.0) };
+    let hours = |counting: &Counting| f64::from(counting.times.hours);
+    let all: f64 = counts.iter().map(hours).sum();
+    let seen = |counting: &Counting| Seen { times: counting.times, share: hours(counting) / all.max(1.0) };
     counts.iter().map(seen).collect()
 }
 
 /// Views that say nearly the same are one group, called by its first.
 pub(crate) fn groups(pairs: &[Pair], seen: &[Vec<Seen>], views: usize) -> Vec<usize> {
     let entropies: Vec<f64> =
-        seen.iter().map(|seen| entropy(seen.iter().map(|seen| f64::from(seen.episodes)))).collect();
+        seen.iter().map(|seen| entropy(seen.iter().map(|seen| f64::from(seen.times.hours)))).collect();
     let mut groups: Vec<usize> = (0..views).collect();
     for pair in pairs {
         let (a, b) = (entropies[pair.first], entropies[pair.second]);
         if a.min(b) < LEAST_ENTROPY {
             continue;
         }
-        let mut together: Vec<u32> = pair.together.values().copied().collect();
+        let mut together: Vec<u32> = pair.together.values().map(|times| times.hours).collect();
         together.sort_unstable();
         let shared = a + b - entropy(together.into_iter().map(f64::from));
         if shared > SAME * a.max(b) {
@@ -149,9 +147,9 @@ impl Pair {
 
     fn learn_partners(&self, direction: usize, values: usize) -> Vec<Vec<u32>> {
         let mut partners = vec![Vec::new(); values];
-        for (both, episodes) in &self.together {
+        for (both, times) in &self.together {
             let both = [(both >> 32) as u32, *both as u32];
-            partners[both[direction] as usize].push((std::cmp::Reverse(*episodes), both[1 - direction]));
+            partners[both[direction] as usize].push((std::cmp::Reverse(times.hours), both[1 - direction]));
         }
         let commonest = |mut partners: Vec<(std::cmp::Reverse<u32>, u32)>| {
             partners.sort_unstable();
@@ -179,16 +177,18 @@ impl Pair {
     }
 
     /// Returns −ln of the probability of the other value given one of the two (0 or 1), smoothed by how common the
-    /// other is at all. The row's own episode says nothing about itself.
+    /// other is at all; of hours and shifts that which makes it rarer. A known row says nothing about itself.
     fn surprise(&self, given: usize, both: [u32; 2], seen: &[Vec<Seen>], is_known: bool) -> Option<f64> {
         let views = [self.first, self.second];
         let condition = seen[views[given]].get(both[given] as usize)?;
         let other = seen[views[1 - given]].get(both[1 - given] as usize);
-        let together = other.and_then(|_| self.together.get(&cell(both))).copied().unwrap_or(0);
-        let own = u32::from(is_known);
+        let together = other.and_then(|_| self.together.get(&cell(both))).copied().unwrap_or_default();
+        let others = if is_known { together.without_own() } else { together };
         let share = other.map_or(0.0, |other| other.share).max(RAREST);
-        let others = f64::from(together - together.min(own)) + share;
-        Some(-(others / f64::from(condition.episodes.max(1))).min(1.0).ln())
+        let probability = |others: u32, all: u32| (f64::from(others) + share) / f64::from(all.max(1));
+        let by_hour = probability(others.hours, condition.times.hours);
+        let by_shift = probability(others.shifts, condition.times.shifts);
+        Some(-by_hour.min(by_shift).min(1.0).ln())
     }
 
     pub(crate) fn is_sound(&self, seen: &[Vec<Seen>]) -> bool {
@@ -204,17 +204,13 @@ fn cell([first, second]: [u32; 2]) -> u64 {
     u64::from(first) << 32 | u64::from(second)
 }
 
-fn together(first: &[u32], second: &[u32], episodes: &Episodes) -> HashMap<u64, u32, FixedState> {
-    let mut counts: HashMap<u64, (u32, u32), FixedState> = HashMap::default();
-    for row in &episodes.order {
-        let both = [first[*row as usize], second[*row as usize]];
-        if both.contains(&NONE) {
-            continue;
+fn together(first: &[u32], second: &[u32], episodes: &Episodes) -> HashMap<u64, Times, FixedState> {
+    let mut counts: HashMap<u64, Counting, FixedState> = HashMap::default();
+    for (row, episode) in episodes.rows() {
+        let both = [first[row], second[row]];
+        if !both.contains(&NONE) {
+            counts.entry(cell(both)).or_default().see(episode);
         }
-        let episode = episodes.of[*row as usize];
-        let (count, last) = counts.entry(cell(both)).or_insert((0, u32::MAX));
-        *count += u32::from(*last != episode);
-        *last = episode;
     }
-    counts.into_iter().map(|(cell, (count, _))| (cell, count)).collect()
+    counts.into_iter().map(|(cell, counting)| (cell, counting.times)).collect()
 }

@@ -194,7 +194,7 @@ fn of_words(words: &Words, rows: usize) -> Vec<Of> {
     if dictionary.is_empty() || (dictionary.len() == 1 && present == rows) {
         return Vec::new();
     }
-    let (whole, parts) = (rows as f64 * MOST_WHOLE, rows as f64 * MOST_PARTS);
+    let (whole, parts) = (present as f64 * MOST_WHOLE, present as f64 * MOST_PARTS);
     let known = |as_seen: AsSeen, most: f64| {
         let known = known(as_seen, &dictionary);
         (!known.is_empty() && known.len() as f64 <= most).then_some(Of::Words { as_seen, known })

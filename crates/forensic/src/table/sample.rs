@@ -26,6 +26,11 @@ impl HeldBack {
     pub(crate) fn holds(row: u64) -> bool {
         mix(row ^ 0x0E1D_BAC4).is_multiple_of(Self::EVERY)
     }
+
+    /// Returns of how many rows so many are held back.
+    pub(crate) fn rows_for(held_back: usize) -> u64 {
+        (0..).filter(|row| Self::holds(*row)).nth(held_back - 1).map_or(u64::MAX, |row| row + 1)
+    }
 }
 
 /// A sample beyond any of these is halved.
