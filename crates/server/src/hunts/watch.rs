@@ -83,7 +83,10 @@ struct Overall {
 impl Overall {
     const FIRST_READING: f64 = 0.3;
     const LEARNING: f64 = 0.2;
-    const SECOND_READING: f64 = 0.45;
+    const SECOND_READING: f64 = 0.4;
+    const READ: f64 = Self::FIRST_READING + Self::LEARNING + Self::SECOND_READING;
+    /// The rest goes to storing the report.
+    const EXPLAINING: f64 = 0.05;
     const LEARNING_SHARE: f64 = 1.0 / 3.0;
 
     fn advance(&mut self, phase: &'static str, fraction: f64) {
@@ -93,6 +96,7 @@ impl Overall {
             "scoring" | "calibrating" => {
                 Self::FIRST_READING + Self::LEARNING + Self::SECOND_READING * fraction
             }
+            "explaining" => Self::READ + Self::EXPLAINING * fraction,
             "done" => 1.0,
             _ => Self::FIRST_READING + Self::LEARNING * self.learned(phase, fraction),
         };
