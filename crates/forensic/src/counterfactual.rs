@@ -13,7 +13,7 @@ use crate::{
 
 /// A changed row passes with so much to spare, as a factor of the share of ordinary rows beyond it, so that it also
 /// passes when the changed file is learned from anew.
-const MARGIN: f64 = 1.5;
+const MARGIN: f64 = 3.0;
 /// Points between the value that passes most easily and the one in the file at which is looked for the limit.
 const POINTS: usize = 16;
 
