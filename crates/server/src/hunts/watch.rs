@@ -129,6 +129,7 @@ mod tests {
             ("isolation", f64::NAN),
             ("isolation", 7.0),
             ("scoring", 0.6),
+            ("explaining", 0.5),
         ];
         let mut before = -1.0;
         for (phase, fraction) in heard {
@@ -136,7 +137,7 @@ mod tests {
             assert!(watch.progress() >= before && watch.progress() <= 1.0, "{phase}");
             before = watch.progress();
         }
-        assert!(before > 0.75, "{before}");
+        assert!(before > 0.9, "{before}");
     }
 
     #[tokio::test]
