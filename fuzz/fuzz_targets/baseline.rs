@@ -39,15 +39,8 @@ libfuzzer_sys::fuzz_target!(|edits: &[u8]| {
     let Ok(baseline) = Baseline::from_bytes(&bytes) else { return };
     let mut scores = Scores::default();
     let options = ScanOptions::default();
-    let judged = scan(
-        JUDGED.path(),
-        "b.csv",
-        &options,
-        Some(&baseline),
-        &Limits::default(),
-        &Unwatched,
-        &mut scores,
-    );
+    let judged =
+        scan(JUDGED.path(), "b.csv", &options, Some(&baseline), &Limits::default(), &Unwatched, &mut scores);
     if judged.is_ok() {
         assert_eq!(scores.0.len(), JUDGED_ROWS);
         assert!(scores.0.iter().all(|score| (0.0..=1.0).contains(score)), "{:?}", scores.0);
