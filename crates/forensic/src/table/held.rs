@@ -1,4 +1,4 @@
-//! A cell of a row that is still being gathered; its text lies in a buffer beside it.
+//! A cell that is kept while its row is gathered, judged or told of; its text lies in a buffer beside it.
 
 use std::ops::Range;
 
@@ -13,6 +13,20 @@ pub(crate) enum Held {
 }
 
 impl Held {
+    /// Keeps a cell, with its text at the end of the buffer.
+    pub(crate) fn keep(cell: Cell<'_>, text: &mut Vec<u8>) -> Self {
+        match cell {
+            Cell::Missing => Self::Missing,
+            Cell::Number(number) => Self::Number(number),
+            Cell::Time(seconds) => Self::Time(seconds),
+            Cell::Text(bytes) => {
+                let from = text.len();
+                text.extend_from_slice(bytes);
+                Self::Text(from..text.len())
+            }
+        }
+    }
+
     pub(crate) fn cell<'a>(&self, text: &'a [u8]) -> Cell<'a> {
         match self {
             Self::Missing => Cell::Missing,
