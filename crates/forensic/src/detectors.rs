@@ -1,5 +1,10 @@
 //! The detectors, each of which gives every row a number: trained on a sample, asked about any row.
 
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
 use rayon::prelude::*;
 use sentinelflow_domain::scan::{EngineChoice, ScanEngine, ScanProgress};
 use serde::{Deserialize, Serialize};
@@ -168,20 +173,19 @@ fn draws(keys: &[u64], among: &[usize], rounds: u64, drawn: usize) -> Vec<Vec<us
 }
 
 /// Scores block after block, on as many cores as there are; the answer does not depend on how many.
-fn by_blocks<Of: Sync>(
-    rows: &[Of],
+fn by_blocks(
+    rows: usize,
     phase: &'static str,
     progress: &dyn ScanProgress,
-    score: impl Fn(usize, &[Of]) -> Vec<f64> + Sync,
+    score: impl Fn(Range<usize>) -> Vec<f64> + Sync,
 ) -> Result<Vec<f64>, ScanError> {
-    let done = std::sync::atomic::AtomicUsize::new(0);
-    let blocks: Result<Vec<Vec<f64>>, ScanError> = rows
-        .par_chunks(BLOCK_ROWS)
-        .enumerate()
-        .map(|(block, chunk)| {
-            let done = done.fetch_add(chunk.len(), std::sync::atomic::Ordering::Relaxed);
-            still_wanted(progress, phase, done, rows.len())?;
-            Ok(score(block * BLOCK_ROWS, chunk))
+    let done = AtomicUsize::new(0);
+    let blocks: Result<Vec<Vec<f64>>, ScanError> = (0..rows.div_ceil(BLOCK_ROWS))
+        .into_par_iter()
+        .map(|block| {
+            let block = block * BLOCK_ROWS..((block + 1) * BLOCK_ROWS).min(rows);
+            still_wanted(progress, phase, done.fetch_add(block.len(), Ordering::Relaxed), rows)?;
+            Ok(score(block))
         })
         .collect();
     Ok(blocks?.concat())

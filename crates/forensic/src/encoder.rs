@@ -77,13 +77,6 @@ impl Encoder {
         }
     }
 
-    /// Returns one of the numbers of a cell.
-    pub(crate) fn one(&self, held: &Held<'_>, number: usize) -> f64 {
-        let mut numbers = Vec::with_capacity(self.width());
-        self.encode(held, &mut numbers);
-        numbers[number]
-    }
-
     /// Writes the numbers of a cell.
     pub(crate) fn encode(&self, held: &Held<'_>, numbers: &mut Vec<f64>) {
         match (self, held) {

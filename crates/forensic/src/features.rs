@@ -75,10 +75,11 @@ fn read(
         let Some(encoder) = plan.encoder.as_ref().filter(|_| is_read(column)) else { continue };
         let numbers = Numbers::read(encoder, &sample.columns[column]);
         for number in 0..encoder.width() {
+            let rows = 0..sample.rows.len();
+            let numbers: Vec<f64> = rows.map(|row| numbers.of(row, number)).collect();
             if let Some(feature) = scale(&numbers, column, number, encoder.least_scale(number), &mut scratch)
             {
-                let rows = 0..sample.rows.len();
-                read.columns.push(rows.map(|row| feature.scaled(numbers.of(row, number))).collect());
+                read.columns.push(numbers.into_iter().map(|x| feature.scaled(x)).collect());
                 read.features.push(feature);
             }
         }
@@ -88,50 +89,55 @@ fn read(
 
 /// The numbers that an encoder reads off a column, each different word once.
 struct Numbers<'a> {
-    encoder: &'a Encoder,
-    column: &'a Column,
-    by_word: Vec<f64>,
-    missing: Vec<f64>,
+    /// How many are read off a cell.
+    width: usize,
+    /// For each different cell its numbers.
+    values: Vec<f64>,
+    /// For each row the place of its cell among the different ones, and that of a missing one, in a column of words.
+    words: Option<(&'a [u32], usize)>,
 }
 
 impl<'a> Numbers<'a> {
     fn read(encoder: &'a Encoder, column: &'a Column) -> Self {
-        let (mut by_word, mut missing) = (Vec::new(), Vec::new());
-        if let Values::Words(words) = &column.values {
-            for word in words.dictionary() {
-                encoder.encode(&Held::Word(Some(word.into())), &mut by_word);
+        let mut values = Vec::new();
+        let mut encode = |held: Held<'_>| encoder.encode(&held, &mut values);
+        let words = match &column.values {
+            Values::Numbers(numbers) => {
+                numbers.iter().for_each(|number| encode(Held::Number(*number)));
+                None
             }
-            encoder.encode(&Held::Word(None), &mut missing);
-        }
-        Self { encoder, column, by_word, missing }
+            Values::Times(times) => {
+                times.iter().for_each(|time| encode(Held::Time(*time)));
+                None
+            }
+            Values::Words(words) => {
+                words.dictionary().into_iter().for_each(|word| encode(Held::Word(Some(word.into()))));
+                encode(Held::Word(None));
+                Some((words.codes(), words.distinct()))
+            }
+        };
+        Self { width: encoder.width(), values, words }
     }
 
     fn of(&self, row: usize, number: usize) -> f64 {
-        let held = match &self.column.values {
-            Values::Words(words) => {
-                return match words.codes()[row] {
-                    MISSING => self.missing[number],
-                    code => self.by_word[code as usize * self.encoder.width() + number],
-                };
-            }
-            Values::Numbers(values) if number == 0 => return values[row],
-            Values::Numbers(values) => Held::Number(values[row]),
-            Values::Times(values) => Held::Time(values[row]),
+        let cell = match self.words {
+            None => row,
+            Some((codes, missing)) if codes[row] == MISSING => missing,
+            Some((codes, _)) => codes[row] as usize,
         };
-        self.encoder.one(&held, number)
+        self.values[cell * self.width + number]
     }
 }
 
 fn scale(
-    numbers: &Numbers<'_>,
+    numbers: &[f64],
     column: usize,
     number: usize,
     least_scale: f64,
     scratch: &mut Vec<f64>,
 ) -> Option<Feature> {
     scratch.clear();
-    let rows = 0..numbers.column.len();
-    scratch.extend(rows.map(|row| numbers.of(row, number)).filter(|x| !x.is_nan()));
+    scratch.extend(numbers.iter().filter(|x| !x.is_nan()));
     let least = scratch.iter().copied().fold(f64::INFINITY, f64::min);
     let most = scratch.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if least >= most {

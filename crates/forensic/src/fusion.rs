@@ -28,22 +28,32 @@ const BODY_OF_HABITS: f64 = 0.97;
 type Learn = fn(&[f64], f64, f64) -> Calibration;
 
 impl Fusion {
-    /// Learns from rows most of which are ordinary; of the parts the last is that of the habits, if there are any.
-    pub(crate) fn learn(parts: &[Vec<f64>], with_habits: bool) -> Self {
-        Self::with(Calibration::learn, parts, with_habits)
+    /// Learns from rows most of which are ordinary, and returns also their scores; of the parts the last is that of the
+    /// habits, if there are any.
+    pub(crate) fn learn(parts: &[Vec<f64>], with_habits: bool) -> (Self, Vec<f64>) {
+        let (fusion, places) = Self::with(Calibration::learn, parts, with_habits);
+        let scores = higher(fusion.looks_at(places, &parts[fusion.detectors.len()..]));
+        (fusion, scores)
     }
 
     /// Learns from ordinary rows that nothing else was learned from.
     pub(crate) fn conformal(parts: &[Vec<f64>], with_habits: bool) -> Self {
-        Self::with(Calibration::conformal, parts, with_habits)
+        Self::with(Calibration::conformal, parts, with_habits).0
     }
 
-    fn with(learn: Learn, parts: &[Vec<f64>], with_habits: bool) -> Self {
+    /// Returns also what the detectors together make of the rows.
+    fn with(learn: Learn, parts: &[Vec<f64>], with_habits: bool) -> (Self, Vec<f64>) {
         let (detectors, habits) = parts.split_at(parts.len() - usize::from(with_habits));
-        let ecdfs: Vec<Ecdf> = detectors.par_iter().map(|part| Ecdf::learn(part)).collect();
-        let place = learn(&fused(&ecdfs, detectors), BODY, LEAST_SCALE);
+        let learn_detector = |part: &Vec<f64>| {
+            let ecdf = Ecdf::learn(part);
+            let surprises = ecdf.surprises(part);
+            (ecdf, surprises)
+        };
+        let (ecdfs, surprises): (_, Vec<_>) = detectors.par_iter().map(learn_detector).unzip();
+        let places = fused(&surprises);
+        let place = learn(&places, BODY, LEAST_SCALE);
         let habits = habits.first().map(|part| learn(part, BODY_OF_HABITS, LEAST_SCALE_OF_HABITS));
-        Self { detectors: ecdfs, place, habits }
+        (Self { detectors: ecdfs, place, habits }, places)
     }
 
     /// Returns the probability that an ordinary row scores lower.
@@ -51,13 +61,18 @@ impl Fusion {
     /// With u₁ and u₂ for the two looks alone it is max(u₁^(1/w), u₂^(1/(1−w))): each look may raise its share w or
     /// 1 − w of the false alarms, and together they raise no more.
     pub(crate) fn scores(&self, parts: &[Vec<f64>]) -> Vec<f64> {
-        self.looks(parts).into_iter().map(|[place, habit]| place.max(habit)).collect()
+        higher(self.looks(parts))
     }
 
     /// Returns what each of the two looks alone makes of the rows.
     pub(crate) fn looks(&self, parts: &[Vec<f64>]) -> Vec<[f64; 2]> {
         let (detectors, habits) = parts.split_at(self.detectors.len());
-        let places = fused(&self.detectors, detectors).into_iter().map(|fused| self.place.score(fused));
+        let surprises = self.detectors.iter().zip(detectors).map(|(ecdf, part)| ecdf.surprises(part));
+        self.looks_at(fused(&surprises.collect::<Vec<_>>()), habits)
+    }
+
+    fn looks_at(&self, places: Vec<f64>, habits: &[Vec<f64>]) -> Vec<[f64; 2]> {
+        let places = places.into_iter().map(|fused| self.place.score(fused));
         match (&self.habits, habits) {
             (Some(calibration), [habits]) => places
                 .zip(habits)
@@ -80,14 +95,16 @@ impl Fusion {
 }
 
 /// Returns ln Σ −w ln(1 − u) over the detectors, where u is the share of ordinary rows with a lower number and w its weight.
-fn fused(ecdfs: &[Ecdf], parts: &[Vec<f64>]) -> Vec<f64> {
-    let places: Vec<usize> = (0..parts.first().map_or(0, Vec::len)).collect();
-    let fused = |place: &usize| {
-        let detectors = ecdfs.iter().zip(parts).zip(Detectors::WEIGHTS);
-        let surprises = detectors.map(|((ecdf, part), weight)| weight * ecdf.surprise(part[*place]));
-        surprises.sum::<f64>().ln()
+fn fused(surprises: &[Vec<f64>]) -> Vec<f64> {
+    let sum = |place: usize| -> f64 {
+        surprises.iter().zip(Detectors::WEIGHTS).map(|(detector, weight)| weight * detector[place]).sum()
     };
-    places.par_iter().map(fused).collect()
+    (0..surprises.first().map_or(0, Vec::len)).map(|place| sum(place).ln()).collect()
+}
+
+/// Returns the higher of the two looks.
+fn higher(looks: Vec<[f64; 2]>) -> Vec<f64> {
+    looks.into_iter().map(|[place, habit]| place.max(habit)).collect()
 }
 
 #[cfg(test)]
@@ -97,7 +114,8 @@ mod tests {
     #[test]
     fn a_row_that_all_detectors_find_strange_comes_first() {
         let parts = [vec![1.0, 2.0, 3.0], vec![10.0, 5.0, 30.0]];
-        let fused = Fusion::learn(&parts, false).scores(&parts);
-        assert!(fused[2] > fused[0] && fused[2] > fused[1]);
+        let (fusion, learned) = Fusion::learn(&parts, false);
+        assert!(learned[2] > learned[0] && learned[2] > learned[1]);
+        assert_eq!(fusion.scores(&parts), learned);
     }
 }

@@ -8,7 +8,7 @@ use crate::{ecdf::Ecdf, encoder::Held, table::Sample};
 use amounts::Amounts;
 use episodes::Episodes;
 use pairs::{Pair, Seen};
-use view::{NONE, View};
+use view::{MOST_VIEWS, NONE, View};
 
 mod amounts;
 mod episodes;
@@ -37,6 +37,11 @@ const WEIGHT_OF_AMOUNTS: f64 = 1.4;
 const WEIGHT_OF_DEVIATIONS: f64 = 8.0;
 /// The power in which strengths add up, by the same experiment: one broken habit counts more than many bent ones.
 const POWER: f64 = 2.5;
+
+/// Returns the power of a strength, which is not negative.
+fn power(strength: f64) -> f64 {
+    strength * strength * strength.sqrt()
+}
 
 /// How habits look at a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,10 +144,10 @@ impl Habits {
         self.breaks(&traits.values, self.amounts_of(traits, 0), are_known, &mut breaks);
         let mut by_column = vec![0.0_f64; columns];
         for (view, strength) in self.views.iter().zip(&breaks.views) {
-            by_column[view.column] = by_column[view.column].max(strength.powf(POWER));
+            by_column[view.column] = by_column[view.column].max(power(*strength));
         }
         for (amounts, strength) in self.amounts.iter().zip(&breaks.amounts) {
-            by_column[amounts.column] = by_column[amounts.column].max(strength.powf(POWER));
+            by_column[amounts.column] = by_column[amounts.column].max(power(*strength));
         }
         by_column
     }
@@ -192,12 +197,13 @@ impl Habits {
 
     /// Adds up powers of strengths; the root is again in units of a standard deviation.
     fn total(&self, breaks: &Breaks) -> f64 {
-        let mut strongest = vec![0.0_f64; self.views.len()];
+        let mut strongest = [0.0_f64; MOST_VIEWS];
         for (strength, group) in breaks.views.iter().zip(&self.groups) {
             strongest[*group] = strongest[*group].max(*strength);
         }
         let amount = self.amount(&breaks.amounts);
-        let powers: f64 = strongest.iter().chain([&amount]).map(|strength| strength.powf(POWER)).sum();
+        let powers: f64 =
+            strongest[..self.views.len()].iter().chain([&amount]).map(|strength| power(*strength)).sum();
         powers.powf(POWER.recip())
     }
 
@@ -217,7 +223,8 @@ impl Habits {
 
     pub(crate) fn is_sound(&self, columns: usize) -> bool {
         let views = self.views.len();
-        self.views.iter().all(|view| view.column < columns)
+        views <= MOST_VIEWS
+            && self.views.iter().all(|view| view.column < columns)
             && self.seen.len() == views
             && self.groups.len() == views
             && self.groups.iter().all(|group| *group < views)

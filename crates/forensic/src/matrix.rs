@@ -1,5 +1,7 @@
 //! A dense table of numbers, row after row.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,6 +14,11 @@ pub(crate) struct Matrix {
 impl Matrix {
     pub(crate) fn row(&self, row: usize) -> &[f32] {
         &self.values[row * self.width..(row + 1) * self.width]
+    }
+
+    /// Returns the numbers of rows that follow each other.
+    pub(crate) fn some_rows(&self, rows: &Range<usize>) -> &[f32] {
+        &self.values[rows.start * self.width..rows.end * self.width]
     }
 
     pub(crate) fn iter_rows(&self) -> std::slice::ChunksExact<'_, f32> {

@@ -73,8 +73,8 @@ impl Model {
             habits
         });
         let exemplars = Exemplars::choose(sample, &schema, &features, &trusted);
-        let fusion = Fusion::learn(&parts, habits.is_some());
-        let scores = in_sample_order(&fusion.scores(&parts), &features);
+        let (fusion, scores) = Fusion::learn(&parts, habits.is_some());
+        let scores = in_sample_order(&scores, &features);
         let model = Self {
             schema,
             detectors,

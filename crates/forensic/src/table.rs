@@ -23,6 +23,7 @@ mod json_lines;
 mod packed;
 mod parquet;
 mod records;
+mod remembered;
 mod sample;
 mod shown;
 mod spreadsheet;

@@ -3,7 +3,7 @@
 use sentinelflow_domain::scan::Cutoff;
 use serde::{Deserialize, Serialize};
 
-use crate::ecdf::Ecdf;
+use crate::ecdf::{Ecdf, sorted};
 
 /// How numbers of rows become shares of ordinary rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,8 +30,9 @@ impl Calibration {
     /// Learns from what rows most of which are ordinary were given: a tail above the body's share of the rows, at least so
     /// wide.
     pub(crate) fn learn(numbers: &[f64], body_share: f64, least_scale: f64) -> Self {
-        let body = Ecdf::learn(numbers);
-        let tail = Tail::fit(numbers, body_share, least_scale);
+        let sorted = sorted(numbers);
+        let body = Ecdf::of_sorted(&sorted);
+        let tail = Tail::fit(&sorted, body_share, least_scale);
         let rows = body.below(tail.start).max(1.0);
         Self { share_of_a_row: body_share / rows, body, tail }
     }
@@ -41,9 +42,10 @@ impl Calibration {
     /// (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005).
     pub(crate) fn conformal(numbers: &[f64], body_share: f64, least_scale: f64) -> Self {
         let body_share = (1.0 - ROWS_OF_THE_TAIL / numbers.len() as f64).max(body_share);
-        let body = Ecdf::strict(numbers);
+        let sorted = sorted(numbers);
+        let body = Ecdf::strict(&sorted);
         let share_of_a_row = 1.0 / (numbers.len() as f64 + 1.0);
-        let mut tail = Tail::fit(numbers, body_share, least_scale);
+        let mut tail = Tail::fit(&sorted, body_share, least_scale);
         tail.share = 1.0 - body.below(tail.start) * share_of_a_row;
         Self { body, share_of_a_row, tail }
     }
@@ -97,9 +99,8 @@ struct Tail {
 }
 
 impl Tail {
-    fn fit(logs: &[f64], body: f64, least_scale: f64) -> Self {
-        let mut sorted = logs.to_vec();
-        sorted.sort_unstable_by(f64::total_cmp);
+    /// Fits rising numbers.
+    fn fit(sorted: &[f64], body: f64, least_scale: f64) -> Self {
         let at = |share: f64| {
             let position = share * (sorted.len() - 1) as f64;
             #[expect(clippy::cast_sign_loss, reason = "a share of an index")]

@@ -33,6 +33,8 @@ struct Scale {
 }
 
 const LANES: usize = 8;
+/// Rows that go through the network together, so that sums need not wait for each other.
+const TILE: usize = 4;
 
 impl Copier {
     #[cfg(feature = "autoencoder")]
@@ -54,7 +56,11 @@ impl Copier {
     /// Returns each row's mean squared error of copying.
     pub(super) fn errors(&self, rows: &[f32], width: usize) -> Vec<f64> {
         let mut scratch = Scratch::default();
-        rows.chunks_exact(width).map(|row| self.error(row, &mut scratch)).collect()
+        let mut errors = Vec::with_capacity(rows.len() / width);
+        for tile in rows.chunks(TILE * width) {
+            errors.extend(self.errors_of_tile(tile, width, &mut scratch));
+        }
+        errors
     }
 
     pub(super) fn errors_of_all(
@@ -62,20 +68,24 @@ impl Copier {
         matrix: &Matrix,
         progress: &dyn ScanProgress,
     ) -> Result<Vec<f64>, ScanError> {
-        let rows: Vec<&[f32]> = matrix.iter_rows().collect();
-        super::by_blocks(&rows, "copying", progress, |_, rows| {
-            let mut scratch = Scratch::default();
-            rows.iter().map(|row| self.error(row, &mut scratch)).collect()
+        super::by_blocks(matrix.rows, "copying", progress, |block| {
+            self.errors(matrix.some_rows(&block), matrix.width)
         })
     }
 
-    fn error(&self, row: &[f32], scratch: &mut Scratch) -> f64 {
-        scratch.row.clear();
-        scratch.row.extend(self.scale.scaled(row));
+    fn errors_of_tile<'s>(
+        &self,
+        tile: &[f32],
+        width: usize,
+        scratch: &'s mut Scratch,
+    ) -> impl Iterator<Item = f64> + 's {
+        scratch.rows.clear();
+        scratch.rows.extend(tile.chunks_exact(width).flat_map(|row| self.scale.scaled(row)));
+        scratch.rows.resize(TILE * width, 0.0);
         Arch::new().dispatch(
             #[inline(always)]
             || {
-                scratch.here.clone_from(&scratch.row);
+                scratch.here.clone_from(&scratch.rows);
                 for (number, layer) in self.layers.iter().enumerate() {
                     layer.forward(&scratch.here, &mut scratch.next);
                     if number + 1 < self.layers.len() {
@@ -85,9 +95,12 @@ impl Copier {
                 }
             },
         );
-        let differences = scratch.row.iter().zip(&scratch.here).map(|(x, copy)| f64::from(x - copy).powi(2));
-        let error = differences.sum::<f64>() / row.len() as f64;
-        if error.is_finite() { error } else { f64::MAX }
+        let copies = scratch.here.chunks_exact(scratch.here.len() / TILE);
+        scratch.rows.chunks_exact(width).zip(copies).take(tile.len() / width).map(move |(row, copy)| {
+            let differences = row.iter().zip(copy).map(|(x, copy)| f64::from(x - copy).powi(2));
+            let error = differences.sum::<f64>() / width as f64;
+            if error.is_finite() { error } else { f64::MAX }
+        })
     }
 
     pub(super) fn is_sound(&self, width: usize) -> bool {
@@ -115,9 +128,10 @@ impl Copier {
 /// No layer is wider than the widest table and its lanes.
 const MOST_UNITS: usize = 1 << 18;
 
+/// The numbers of a tile's rows, one row after the other: as they came, as a layer takes them and as it gives them.
 #[derive(Default)]
 struct Scratch {
-    row: Vec<f32>,
+    rows: Vec<f32>,
     here: Vec<f32>,
     next: Vec<f32>,
 }
@@ -136,17 +150,26 @@ impl Layer {
         }
     }
 
-    /// Sums in one order for each number, whatever the processor.
+    /// Takes the rows of a tile. Sums in one order for each number, whatever the processor.
     #[inline(always)]
-    fn forward(&self, row: &[f32], out: &mut Vec<f32>) {
-        out.clone_from(&self.biases);
-        let (sums, _) = out.as_chunks_mut::<LANES>();
-        for (x, weights) in row.iter().zip(self.weights.chunks_exact(self.biases.len())) {
-            let (weights, _) = weights.as_chunks::<LANES>();
-            for (sums, weights) in sums.iter_mut().zip(weights) {
-                for lane in 0..LANES {
-                    sums[lane] += x * weights[lane];
+    fn forward(&self, tile: &[f32], out: &mut Vec<f32>) {
+        let (incoming, outgoing) = (tile.len() / TILE, self.biases.len());
+        let rows: [&[f32]; TILE] = std::array::from_fn(|row| &tile[row * incoming..(row + 1) * incoming]);
+        out.resize(TILE * outgoing, 0.0);
+        let (biases, _) = self.biases.as_chunks::<LANES>();
+        let (weights, _) = self.weights.as_chunks::<LANES>();
+        for (chunk, biases) in biases.iter().enumerate() {
+            let mut sums = [*biases; TILE];
+            let weights = weights.iter().skip(chunk).step_by(outgoing / LANES);
+            for (number, weights) in (0..incoming).zip(weights) {
+                for (sums, row) in sums.iter_mut().zip(rows) {
+                    for lane in 0..LANES {
+                        sums[lane] += row[number] * weights[lane];
+                    }
                 }
+            }
+            for (row, sums) in sums.iter().enumerate() {
+                out[row * outgoing + chunk * LANES..][..LANES].copy_from_slice(sums);
             }
         }
     }

@@ -62,8 +62,11 @@ impl Spread {
         let first = Self::fit(matrix, &fitted, chosen_features(matrix), progress)?;
         let distances = first.distances_of(matrix, &fitted, progress)?;
         let mut ranked: Vec<(f64, usize)> = distances.into_iter().zip(fitted).collect();
-        ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        ranked.truncate((ranked.len() / 2).max(2));
+        let ordinary = (ranked.len() / 2).max(2);
+        if ordinary < ranked.len() {
+            ranked.select_nth_unstable_by(ordinary, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            ranked.truncate(ordinary);
+        }
         let mut half: Vec<usize> = ranked.into_iter().map(|(_, row)| row).collect();
         half.sort_unstable();
         let spread = Self::fit(matrix, &half, first.features, progress)?;
@@ -121,8 +124,8 @@ impl Spread {
         rows: &[usize],
         progress: &dyn ScanProgress,
     ) -> Result<Vec<f64>, ScanError> {
-        super::by_blocks(rows, "distances", progress, |_, rows| {
-            self.squared_distances(rows.iter().map(|row| matrix.row(*row)))
+        super::by_blocks(rows.len(), "distances", progress, |block| {
+            self.squared_distances(rows[block].iter().map(|row| matrix.row(*row)))
         })
     }
 

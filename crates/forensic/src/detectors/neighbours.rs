@@ -28,14 +28,12 @@ impl References {
         progress: &dyn ScanProgress,
     ) -> Result<(Self, Vec<f64>), ScanError> {
         let references = Self { rounds: drawn.iter().map(|round| pack(matrix, round)).collect() };
-        let rows: Vec<&[f32]> = matrix.iter_rows().collect();
-        let distances = super::by_blocks(&rows, phase, progress, |start, block| {
-            let values = &matrix.values[start * matrix.width..(start + block.len()) * matrix.width];
-            references.mean_nearest(values, matrix.width, |round, nearest| {
+        let distances = super::by_blocks(matrix.rows, phase, progress, |block| {
+            references.mean_nearest(matrix.some_rows(&block), matrix.width, |round, nearest| {
                 let round = &drawn[round];
-                let first = round.partition_point(|row| *row < start);
-                for row in round[first..].iter().take_while(|row| **row < start + block.len()) {
-                    nearest[row - start] = nearest_other(matrix, *row, round);
+                let first = round.partition_point(|row| *row < block.start);
+                for row in round[first..].iter().take_while(|row| **row < block.end) {
+                    nearest[row - block.start] = nearest_other(matrix, *row, round);
                 }
             })
         })?;

@@ -52,7 +52,7 @@ enum AsSeen {
     Network,
 }
 
-const MOST_VIEWS: usize = 24;
+pub(crate) const MOST_VIEWS: usize = 24;
 /// Words of which more than this share of the rows are different are looked at in parts.
 const MOST_WHOLE: f64 = 0.15;
 /// Parts of words must come again more often.

@@ -1,16 +1,22 @@
 //! One cell: what a piece of text stands for.
 
 use encoding_rs::WINDOWS_1252;
+use serde::{Deserialize, Serialize, Serializer};
 use std::borrow::Cow;
 
 /// A cell as a reader hands it over.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Cell<'a> {
     Missing,
     Number(f64),
     /// Seconds since 1970 in UTC.
     Time(f64),
-    Text(&'a [u8]),
+    Text(#[serde(serialize_with = "in_one_piece")] &'a [u8]),
+}
+
+/// By default bytes would be written one by one.
+fn in_one_piece<S: Serializer>(bytes: &&[u8], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_bytes(bytes)
 }
 
 /// What a cell stands for once its text has been looked at.

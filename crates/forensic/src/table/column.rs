@@ -125,14 +125,6 @@ impl Column {
         if let Values::Words(words) = &self.values { words.bytes() } else { 0 }
     }
 
-    /// Returns how many rows are sampled.
-    pub(crate) fn len(&self) -> usize {
-        match &self.values {
-            Values::Numbers(values) | Values::Times(values) => values.len(),
-            Values::Words(words) => words.codes().len(),
-        }
-    }
-
     /// Sampled rows without a usable value.
     pub(crate) fn missing(&self) -> usize {
         match &self.values {

@@ -10,6 +10,7 @@ use super::{
     json_lines::JsonLines,
     packed::{Packing, TextFile},
     parquet::ParquetFile,
+    remembered::Remembered,
     spreadsheet::{XlsSheet, XlsxSheet},
 };
 use crate::{Limits, ScanError};
@@ -56,7 +57,7 @@ pub(crate) fn open<'p>(
     }
     let sheet = options.sheet.as_deref();
     if head.starts_with(b"PK\x03\x04") {
-        return Ok(Box::new(XlsxSheet::open(file, sheet, limits, progress)?));
+        return Ok(Box::new(Remembered::new(XlsxSheet::open(file, sheet, limits, progress)?)));
     }
     if head.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
         return Ok(Box::new(XlsSheet::open(file, sheet, limits, progress)?));

@@ -19,7 +19,7 @@ const HIDDEN: usize = 32;
 const CODE: usize = 8;
 const EPOCHS: usize = 20;
 /// Rows beyond this cost more than they teach.
-const MOST_TRAINED_ROWS: usize = 30_000;
+const MOST_TRAINED_ROWS: usize = 20_000;
 const PEAK_RATE: f64 = 3e-3;
 const WARM_UP: f64 = 0.2;
 const WEIGHT_DECAY: f32 = 1e-5;
