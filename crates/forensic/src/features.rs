@@ -103,15 +103,21 @@ impl<'a> Numbers<'a> {
         let mut encode = |held: Held<'_>| encoder.encode(&held, &mut values);
         let words = match &column.values {
             Values::Numbers(numbers) => {
-                numbers.iter().for_each(|number| encode(Held::Number(*number)));
+                for number in numbers {
+                    encode(Held::Number(*number));
+                }
                 None
             }
             Values::Times(times) => {
-                times.iter().for_each(|time| encode(Held::Time(*time)));
+                for time in times {
+                    encode(Held::Time(*time));
+                }
                 None
             }
             Values::Words(words) => {
-                words.dictionary().into_iter().for_each(|word| encode(Held::Word(Some(word.into()))));
+                for word in words.dictionary() {
+                    encode(Held::Word(Some(word.into())));
+                }
                 encode(Held::Word(None));
                 Some((words.codes(), words.distinct()))
             }
