@@ -28,7 +28,8 @@ const MOST_COUNTERFACTUALS: usize = 1_000;
 /// Returns what is anomalous in a file; the witness sees every row in the order of the file.
 ///
 /// The same file, options and version give the same answer, bit for bit, on any number of cores. With a baseline its
-/// rows say what is ordinary; without, the file's own do. The file is read twice, and memory does not grow with it.
+/// rows say what is ordinary; without, the file's own do. The file is read twice, unless it is a
+/// workbook whose cells fit into a fixed memory, and memory does not grow with it.
 pub fn scan(
     file: &Path,
     name: &str,

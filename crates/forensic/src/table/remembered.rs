@@ -19,7 +19,7 @@ struct Kept {
     bytes: Vec<u8>,
 }
 
-/// A larger table is read again instead.
+/// A larger table is read again instead. While it is gathered a buffer may have room for twice as much.
 const MOST_BYTES: usize = 64 << 20;
 
 impl<S: Source> Remembered<S> {
