@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, cmp::Reverse, fmt::Write as _, sync::Arc};
 
-use sentinelflow_domain::analysis::{Analysis, Category, Detection, Evidence, Judge, Score};
+use sentinelflow_domain::analysis::{Analysis, Category, Detection, Evidence, Score};
 
 use crate::{
     decode::vocabulary::{ADDRESSES, USERS},
@@ -46,9 +46,9 @@ pub(crate) fn explain(
             .map_or(Cow::Borrowed(NOTHING_TO_DO), |_| advice(&findings, event).into()),
         techniques,
         detections: findings.iter().take(MAX_DETECTIONS).map(|finding| detection(finding, event)).collect(),
-        engine: Judge::Rules,
-        model: None,
+        opinion: None,
         degraded: None,
+        asked: None,
         engine_version: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
         rule_set,
     }

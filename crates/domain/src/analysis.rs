@@ -5,7 +5,10 @@ use std::{borrow::Cow, sync::Arc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{id::ObjectId, second_opinion::Opinion};
+use crate::{
+    id::ObjectId,
+    second_opinion::{AskedIn, ModelVerdict, Opinion},
+};
 
 /// How dangerous an entry is: 0 (nothing) to 100 (certain, severe attack).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -202,7 +205,7 @@ pub struct Evidence {
 }
 
 /// Who judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Judge {
     #[serde(rename = "rules")]
     Rules,
@@ -211,15 +214,71 @@ pub enum Judge {
 }
 
 /// Why an analysis stands without the model's part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Degraded {
     /// No model is configured, or it is switched off.
     ModelOff,
+    /// No answer within the deadline.
     ModelTimeout,
+    /// The provider can't be reached or fails.
     ModelUnavailable,
+    /// Too many questions at once, in the provider's view or in ours.
+    ModelRateLimited,
+    /// The provider's quota for the day is used up.
+    ModelQuota,
+    /// The provider wants to be paid first.
+    ModelUnpaid,
+    /// The provider does not accept the key.
+    ModelUnauthorized,
+    /// The provider does not have the model, nor any other that is configured.
+    ModelNotFound,
+    /// The provider does not accept the form of the question.
+    ModelRefused,
+    /// The provider or the model does not speak of this entry.
+    ModelBlocked,
+    /// The answer ended before its end.
+    ModelTruncated,
+    /// The answer is not what was asked for.
     ModelAnswerInvalid,
+    /// The tenant's budget for the day is used up.
     Budget,
+}
+
+impl Degraded {
+    pub const ALL: [Self; 13] = [
+        Self::ModelOff,
+        Self::ModelTimeout,
+        Self::ModelUnavailable,
+        Self::ModelRateLimited,
+        Self::ModelQuota,
+        Self::ModelUnpaid,
+        Self::ModelUnauthorized,
+        Self::ModelNotFound,
+        Self::ModelRefused,
+        Self::ModelBlocked,
+        Self::ModelTruncated,
+        Self::ModelAnswerInvalid,
+        Self::Budget,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ModelOff => "model_off",
+            Self::ModelTimeout => "model_timeout",
+            Self::ModelUnavailable => "model_unavailable",
+            Self::ModelRateLimited => "model_rate_limited",
+            Self::ModelQuota => "model_quota",
+            Self::ModelUnpaid => "model_unpaid",
+            Self::ModelUnauthorized => "model_unauthorized",
+            Self::ModelNotFound => "model_not_found",
+            Self::ModelRefused => "model_refused",
+            Self::ModelBlocked => "model_blocked",
+            Self::ModelTruncated => "model_truncated",
+            Self::ModelAnswerInvalid => "model_answer_invalid",
+            Self::Budget => "budget",
+        }
+    }
 }
 
 /// The verdict on one entry.
@@ -235,43 +294,95 @@ pub struct Analysis {
     pub techniques: Vec<Arc<str>>,
     /// The gravest first.
     pub detections: Vec<Detection>,
-    pub engine: Judge,
-    pub model: Option<String>,
+    /// What a model said, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opinion: Option<Box<ModelOpinion>>,
     pub degraded: Option<Degraded>,
+    /// Where a model was asked that gave no opinion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<AskedIn>,
     pub engine_version: Cow<'static, str>,
     /// The hash of the rules that judged, in hex; where lists of indicators were looked in, a `+` and theirs.
     pub rule_set: Arc<str>,
 }
 
+/// A model's part in an analysis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelOpinion {
+    pub verdict: ModelVerdict,
+    /// It was given for an earlier entry about which the same question had been asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_remembered: bool,
+    /// It makes light of what the rules detected: kept as a fact, never applied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_contested: bool,
+}
+
 impl Analysis {
-    /// Returns the analysis with the opinion's part added. The score never falls.
+    pub fn judge(&self) -> Judge {
+        if self.opinion.is_some() { Judge::RulesAndModel } else { Judge::Rules }
+    }
+
+    /// Returns the analysis with the opinion's part added. The score never falls, and no detection goes.
     #[must_use]
     pub fn raised_by(mut self, opinion: Opinion) -> Self {
-        match opinion {
-            Opinion::NotAsked => {}
-            Opinion::Unavailable(reason) => self.degraded = Some(reason),
-            Opinion::Contested { model } => {
-                self.engine = Judge::RulesAndModel;
-                self.model = Some(model);
+        let (verdict, is_remembered) = match opinion {
+            Opinion::NotAsked => return self,
+            Opinion::Unavailable { reason, asked } => {
+                self.degraded = Some(reason);
+                self.asked = asked;
+                return self;
             }
-            Opinion::Given { model, score, summary } => {
-                self.engine = Judge::RulesAndModel;
-                self.model = Some(model);
-                if score > self.score {
-                    self.score = score;
-                    self.summary = Cow::Owned(summary);
-                }
-            }
+            Opinion::Given { verdict, is_remembered } => (verdict, is_remembered),
+        };
+        let opinion = verdict.score.min(self.highest_for_a_model());
+        if opinion > self.score && opinion.is_threat() {
+            self.raise(opinion, &verdict);
         }
+        let is_contested = self.is_made_light_of_by(&verdict);
+        self.opinion = Some(Box::new(ModelOpinion { verdict, is_remembered, is_contested }));
+        self.degraded = None;
+        self.asked = None;
         self
     }
+
+    /// A model alone never makes an entry CRITICAL: whoever writes into logs could have it wake somebody at will.
+    fn highest_for_a_model(&self) -> Score {
+        let is_supported = self.detections.iter().any(|detection| detection.level >= Level::High);
+        if is_supported { Score::MAX } else { Severity::High.highest_score() }
+    }
+
+    /// Words of rules stay as they are; where no rule has any, the model's stand there, marked as such.
+    fn raise(&mut self, score: Score, verdict: &ModelVerdict) {
+        if !self.score.is_threat() {
+            self.summary = format!("{MODELS_WORDS}{}", verdict.summary).into();
+            if let Some(measures) = &verdict.prevention_measures {
+                self.prevention_measures = format!("{MODELS_WORDS}{measures}").into();
+            }
+            if self.category == Category::None {
+                self.category = Category::Other;
+            }
+        }
+        self.score = score;
+    }
+
+    /// Whether a verdict calls benign what a rule has detected, or grades it two bands lower.
+    fn is_made_light_of_by(&self, verdict: &ModelVerdict) -> bool {
+        let is_detected = self.detections.iter().any(|detection| detection.level > Level::Informational);
+        let (local, model) = (self.score.severity(), verdict.score.severity());
+        is_detected && (model == Severity::None || model as u8 + 2 <= local as u8)
+    }
 }
+
+/// Stands before what a model wrote and no rule found.
+pub const MODELS_WORDS: &str = "Language model, not verified by a rule: ";
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::second_opinion::ExchangeId;
 
     fn analysis(score: u8) -> Analysis {
         Analysis {
@@ -281,9 +392,9 @@ mod tests {
             prevention_measures: "".into(),
             techniques: Vec::new(),
             detections: Vec::new(),
-            engine: Judge::Rules,
-            model: None,
+            opinion: None,
             degraded: None,
+            asked: None,
             engine_version: "0".into(),
             rule_set: "0".into(),
         }
@@ -310,16 +421,101 @@ mod tests {
         }
     }
 
+    fn verdict(score: u8) -> ModelVerdict {
+        ModelVerdict {
+            model: "m".into(),
+            score: Score::saturating(score),
+            summary: "words".into(),
+            prevention_measures: Some("deeds".into()),
+            technique: None,
+            asked: AskedIn { exchange: ExchangeId([1; 16]), record: "r1".into() },
+        }
+    }
+
+    fn given(score: u8) -> Opinion {
+        Opinion::Given { verdict: verdict(score), is_remembered: false }
+    }
+
+    fn detected(score: u8, level: Level) -> Analysis {
+        let detection =
+            Detection { id: "d".into(), title: "t".into(), level, evidence: Vec::new(), events: Vec::new() };
+        Analysis { category: Category::Xss, detections: vec![detection], ..analysis(score) }
+    }
+
+    #[test]
+    fn every_reason_has_the_name_of_the_wire() {
+        for reason in Degraded::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+        }
+    }
+
+    #[test]
+    fn a_model_alone_makes_nothing_critical() {
+        for (local, highest) in [
+            (analysis(0), 89),
+            (detected(30, Level::Low), 89),
+            (detected(60, Level::Medium), 89),
+            (detected(80, Level::High), 100),
+            (detected(95, Level::Critical), 100),
+        ] {
+            assert_eq!(local.raised_by(given(100)).score.value(), highest);
+        }
+    }
+
+    #[test]
+    fn a_models_words_are_marked_and_replace_no_rules_words() {
+        let raised = analysis(5).raised_by(given(60));
+        assert_eq!(raised.summary, format!("{MODELS_WORDS}words"));
+        assert_eq!(raised.prevention_measures, format!("{MODELS_WORDS}deeds"));
+        assert_eq!((raised.category, raised.judge()), (Category::Other, Judge::RulesAndModel));
+        let known = detected(50, Level::Medium);
+        let raised = known.clone().raised_by(given(80));
+        assert_eq!(
+            (&raised.summary, &raised.prevention_measures),
+            (&known.summary, &known.prevention_measures)
+        );
+        assert_eq!((raised.category, raised.score.value()), (Category::Xss, 80));
+    }
+
+    #[test]
+    fn what_makes_light_of_a_detection_is_kept_as_contested() {
+        for (local, model, is_contested) in [
+            (detected(30, Level::Low), 0, true),
+            (detected(30, Level::Low), 25, false),
+            (detected(80, Level::High), 45, false),
+            (detected(80, Level::High), 35, true),
+            (detected(95, Level::Critical), 69, true),
+            (analysis(5), 0, false),
+        ] {
+            let merged = local.clone().raised_by(given(model));
+            assert_eq!(merged.opinion.unwrap().is_contested, is_contested, "{local:?} {model}");
+            assert_eq!((merged.score, merged.detections), (local.score, local.detections));
+        }
+    }
+
+    #[test]
+    fn an_opinion_that_comes_later_takes_the_place_of_the_excuse() {
+        let asked = AskedIn { exchange: ExchangeId([1; 16]), record: "r1".into() };
+        let late = Opinion::Unavailable { reason: Degraded::ModelTimeout, asked: Some(asked) };
+        let waiting = analysis(5).raised_by(late);
+        assert_eq!((waiting.degraded, waiting.judge()), (Some(Degraded::ModelTimeout), Judge::Rules));
+        let whole = waiting.raised_by(given(60));
+        assert_eq!((whole.degraded, &whole.asked), (None, &None));
+    }
+
     proptest! {
         #[test]
-        fn an_opinion_never_lowers_a_score(local in 0_u8..=100, model in 0_u8..=100) {
-            let given = Opinion::Given {
-                model: "m".into(), score: Score::saturating(model), summary: "model".into(),
-            };
-            let opinions =
-                [given, Opinion::NotAsked, Opinion::Contested { model: "m".into() }, Opinion::Unavailable(Degraded::Budget)];
+        fn an_opinion_never_lowers_a_score(local in 0_u8..=100, model in 0_u8..=100, level in 0_usize..5) {
+            const LEVELS: [Level; 5] =
+                [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
+            let opinions = [given(model), Opinion::NotAsked, Opinion::unavailable(Degraded::Budget)];
             for opinion in opinions {
-                prop_assert!(analysis(local).raised_by(opinion).score.value() >= local);
+                for before in [analysis(local), detected(local, LEVELS[level])] {
+                    let after = before.clone().raised_by(opinion.clone());
+                    prop_assert!(after.score >= before.score);
+                    prop_assert_eq!(after.detections, before.detections);
+                    prop_assert_eq!(after.techniques, before.techniques);
+                }
             }
         }
     }

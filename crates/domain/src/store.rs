@@ -2,6 +2,7 @@
 //! Every promise here is a test asked of every store (`store/tests/contract`).
 
 mod baselines;
+mod exchanges;
 mod scans;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::{
     analysis::{Analysis, Category, Score, Severity},
     id::ObjectId,
     log_entry::LogEntry,
+    second_opinion::Ask,
     tenant::{ApiKeyHash, PasswordHash, Plan, Tenant, TenantId, Username},
     time::Timestamp,
 };
@@ -22,6 +24,7 @@ pub use self::{
         BaselineBook, BaselineName, BaselinePut, BaselineSummary, InvalidBaselineName, MOST_BASELINE_BYTES,
         MOST_BASELINES, NewBaseline,
     },
+    exchanges::ExchangeBook,
     scans::{
         Discarded, FinishedScan, KEPT_JSON_BYTES, KEPT_ROWS, NewScan, ScanArchive, ScanFailure, ScanFigures,
         ScanId, ScanRecord, ScanState, ScanSummary, UnfinishedScan,
@@ -46,7 +49,7 @@ pub enum StoreError {
 
 /// Everything one server needs remembered.
 #[async_trait]
-pub trait Store: LogBook + StatsBook + TenantBook + ScanArchive + BaselineBook {
+pub trait Store: LogBook + StatsBook + TenantBook + ScanArchive + BaselineBook + ExchangeBook {
     /// Answers when both reading and writing work.
     async fn ping(&self) -> Result<(), StoreError>;
 }
@@ -60,7 +63,6 @@ pub trait LogBook: Send + Sync {
     /// Returns the tenant's logs that the filter lets through, newest first.
     async fn recent(&self, tenant: TenantId, filter: LogFilter) -> Result<Page<LogRecord>, StoreError>;
 
-    /// Returns one of the tenant's logs.
     /// Returns a page of the logs of all tenants that were received since a moment, the oldest first: those behind
     /// `after`, and without it the beginning of the `newest`. The page is empty at the end. For the server itself: no
     /// caller may see another tenant's logs.
@@ -71,7 +73,17 @@ pub trait LogBook: Send + Sync {
         after: Option<LogId>,
     ) -> Result<Vec<(TenantId, LogRecord)>, StoreError>;
 
+    /// Returns one of the tenant's logs.
     async fn find(&self, tenant: TenantId, id: LogId) -> Result<Option<LogRecord>, StoreError>;
+
+    /// Puts an analysis with an opinion that came later in the place of a log's; lists and counters follow at once.
+    /// `false` if there is no such log, or if its score is higher already: a score never falls.
+    async fn add_opinion(
+        &self,
+        tenant: TenantId,
+        id: LogId,
+        analysis: Arc<Analysis>,
+    ) -> Result<bool, StoreError>;
 
     /// Marks a log as resolved and returns when that first happened; `None` if there is no such log.
     async fn resolve(&self, owner: Owner, id: LogId, now: Timestamp)
@@ -251,6 +263,8 @@ pub struct TenantChange {
     pub username: Option<Username>,
     pub plan: Option<Plan>,
     pub password: Option<PasswordHash>,
+    /// When a model is to be asked about the tenant's entries; it can't ask more than the server does.
+    pub ask: Option<Ask>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{id::ObjectId, time::Timestamp};
+use crate::{id::ObjectId, second_opinion::Ask, time::Timestamp};
 
 /// The id that a tenant's logs belong to, whatever the tenant is called.
 pub type TenantId = ObjectId;
@@ -15,6 +15,8 @@ pub struct Tenant {
     pub id: TenantId,
     pub username: Username,
     pub plan: Plan,
+    /// When a model is to be asked about its entries; it can't ask more than the server does.
+    pub ask: Ask,
     pub created_at: Timestamp,
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use sentinelflow_domain::{clock::Clock, store::Store, tenant::Tenant};
 
 use crate::{
@@ -22,6 +23,7 @@ pub struct Parts {
     pub credentials: Credentials,
     /// What an operator shows in `serve`; without it nobody is one.
     pub operator_token: Option<OperatorToken>,
+    pub metrics: PrometheusHandle,
     pub triage: Triage,
     pub hunts: Hunts,
     pub reload: Reload,

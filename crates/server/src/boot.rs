@@ -7,19 +7,20 @@ use sentinelflow_detect::Engine;
 use sentinelflow_domain::{
     clock::Clock,
     second_opinion::SecondOpinion,
-    store::{NewTenant, Store},
+    store::{ExchangeBook, NewTenant, Store},
     tenant::{Plan, Tenant, Username},
 };
+use sentinelflow_llm::Consultant;
 use sentinelflow_store::SqliteStore;
 use tokio::sync::Mutex;
 
 use crate::{
     app::{App, Parts},
-    config::{Config, Mode, StoreLocation},
+    config::{Config, Mode, Model, StoreLocation},
     credentials::Credentials,
     hunts::{Hunts, Spool},
     reload::{Reload, load_indicators, load_rules},
-    telemetry::SystemClock,
+    telemetry::{self, SystemClock},
     triage::{NoModel, Triage},
 };
 
@@ -38,7 +39,7 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
     }
     let triage = Triage {
         engine: Arc::clone(&engine),
-        second_opinion: second_opinion(),
+        second_opinion: second_opinion(&config.model, &store, &clock)?,
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
     };
@@ -46,6 +47,7 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
     Ok(App::new(Parts {
         mode: config.mode,
         credentials: Credentials::new()?,
+        metrics: telemetry::start_metrics()?,
         operator_token: config.operator_token.clone(),
         triage,
         hunts: start_hunts(config, &store, &clock, &engine).await?,
@@ -103,6 +105,14 @@ async fn local_tenant(mode: Mode, store: &dyn Store, clock: &dyn Clock) -> anyho
     Ok(Some(store.sign_up(tenant).await.context("cannot make the tenant 'admin'")?))
 }
 
-fn second_opinion() -> Arc<dyn SecondOpinion> {
-    Arc::new(NoModel)
+fn second_opinion(
+    model: &Model,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn SecondOpinion>> {
+    let Model::On(settings) = model else { return Ok(Arc::new(NoModel)) };
+    let book: Arc<dyn ExchangeBook> = Arc::clone(store) as _;
+    let consultant = Consultant::new((**settings).clone(), book, Arc::clone(clock))
+        .context("the language model can't be asked from here")?;
+    Ok(Arc::new(consultant))
 }

@@ -3,6 +3,7 @@
 mod analyze;
 mod indicators;
 mod line_time;
+mod llm;
 mod rules;
 mod scan;
 mod serve;
@@ -38,6 +39,8 @@ enum Command {
     Rules(rules::RulesArgs),
     /// Check lists of addresses, domains, hashes and URLs
     Indicators(indicators::IndicatorsArgs),
+    /// Try the configured language model
+    Llm(llm::LlmArgs),
     /// Print the API's description (OpenAPI 3.1)
     Openapi,
 }
@@ -54,6 +57,7 @@ pub fn run() -> ExitCode {
         Command::Analyze(args) => analyze::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Indicators(args) => indicators::run(&args),
+        Command::Llm(args) => llm::run(&args),
         Command::Openapi => print_openapi(),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };

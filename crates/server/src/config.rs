@@ -1,6 +1,8 @@
 //! Settings: defaults → file → environment → flags, parsed into ready types, all faults reported together.
 //! The only place that reads the environment.
 
+mod model;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -11,6 +13,7 @@ use std::{
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
+pub use self::model::Model;
 use crate::credentials::OperatorToken;
 
 /// Read if it exists and no other file is named.
@@ -18,7 +21,7 @@ const DEFAULT_FILE: &str = "sentinelflow.toml";
 const ENVIRONMENT_PREFIX: &str = "SENTINELFLOW_";
 
 /// Every setting by its name in the file; in the environment `log.filter` is `SENTINELFLOW_LOG__FILTER`.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 31] = [
     "listen",
     "data",
     "store",
@@ -31,7 +34,28 @@ const SETTINGS: [&str; 12] = [
     "scan.max_upload_mib",
     "scan.at_once",
     "scan.queued_per_tenant",
+    "air_gapped",
+    "llm.provider",
+    "llm.base_url",
+    "llm.path",
+    "llm.auth_header",
+    "llm.key_file",
+    "llm.model",
+    "llm.fallback_models",
+    "llm.thinking_level",
+    "llm.ask",
+    "llm.timeout_ms",
+    "llm.request_timeout_ms",
+    "llm.concurrency",
+    "llm.batch",
+    "llm.batch_wait_ms",
+    "llm.cache_entries",
+    "llm.cache_ttl_hours",
+    "llm.tokens_per_day",
+    "llm.usd_per_day",
 ];
+/// What a model costs: `llm.prices.MODEL`, for models whose names begin so.
+const PRICES: &str = "llm.prices.";
 
 /// What the server runs with.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +78,7 @@ pub struct Config {
     pub scans_at_once: usize,
     /// How many scans of one tenant may wait for that.
     pub scans_queued_per_tenant: usize,
+    pub model: Model,
 }
 
 /// Who is believed.
@@ -136,15 +161,22 @@ struct Given {
 #[derive(Default)]
 struct Layers {
     given: BTreeMap<String, Given>,
+    /// The key that the environment holds under its provider's name for it.
+    gemini_key: Option<String>,
     faults: Vec<String>,
 }
 
 impl Layers {
     fn add(&mut self, name: String, text: String, origin: String) {
-        if SETTINGS.contains(&name.as_str()) {
+        if SETTINGS.contains(&name.as_str())
+            || name.strip_prefix(PRICES).is_some_and(|model| !model.is_empty())
+        {
             self.given.insert(name, Given { text, origin });
         } else {
-            self.faults.push(format!("{origin}: unknown setting; the settings are {}", SETTINGS.join(", ")));
+            self.faults.push(format!(
+                "{origin}: unknown setting; the settings are {}, {PRICES}MODEL",
+                SETTINGS.join(", ")
+            ));
         }
     }
 
@@ -165,16 +197,21 @@ impl Layers {
                 DeValue::Table(inner) => self.add_table(path, text, &format!("{name}."), inner),
                 DeValue::String(string) => self.add(name, string.to_string(), origin),
                 DeValue::Integer(integer) => self.add(name, integer.to_string(), origin),
-                other => self
-                    .faults
-                    .push(format!("{origin}: must be a string or a whole number, not {}", other.type_str())),
+                DeValue::Float(float) => self.add(name, float.to_string(), origin),
+                DeValue::Boolean(boolean) => self.add(name, boolean.to_string(), origin),
+                other => self.faults.push(format!(
+                    "{origin}: must be a string, a number, true or false, not {}",
+                    other.type_str()
+                )),
             }
         }
     }
 
     fn add_environment(&mut self, environment: impl Iterator<Item = (String, String)>) {
         for (variable, text) in environment {
-            if let Some(name) = variable.strip_prefix(ENVIRONMENT_PREFIX) {
+            if variable == model::GEMINI_KEY {
+                self.gemini_key = Some(text).filter(|key| !key.is_empty());
+            } else if let Some(name) = variable.strip_prefix(ENVIRONMENT_PREFIX) {
                 self.add(
                     name.to_ascii_lowercase().replace("__", "."),
                     text,
@@ -222,6 +259,7 @@ impl Layers {
                 * (1 << 20),
             scans_at_once: self.take("scan.at_once", 2, |text| whole(text, 1, 64)),
             scans_queued_per_tenant: self.take("scan.queued_per_tenant", 100, |text| whole(text, 1, 100_000)),
+            model: self.take_model(),
         };
         if self.faults.is_empty() { Ok(config) } else { Err(ConfigFaults(self.faults)) }
     }
@@ -319,7 +357,7 @@ mod tests {
 
     #[test]
     fn all_faults_are_told_at_once_with_their_place() {
-        let file = "listen = 'nowhere'\n\ncolour = 'red'\n[scan]\nat_once = 0\nmax_upload_mib = true";
+        let file = "listen = 'nowhere'\n\ncolour = 'red'\n[scan]\nat_once = 0\nmax_upload_mib = []";
         let environment =
             [("SENTINELFLOW_STORE", "mongodb://user:secret@host"), ("SENTINELFLOW_LOG__FORMAT", "xml")];
         let faults = read(Mode::Serve, file, &environment, vec![]).unwrap_err();
@@ -327,7 +365,7 @@ mod tests {
             "s.toml line 1: listen:",
             "s.toml line 3: colour: unknown setting",
             "s.toml line 5: scan.at_once:",
-            "s.toml line 6: scan.max_upload_mib: must be a string or a whole number",
+            "s.toml line 6: scan.max_upload_mib: must be a string, a number, true or false",
             "environment SENTINELFLOW_STORE:",
             "environment SENTINELFLOW_LOG__FORMAT:",
         ];

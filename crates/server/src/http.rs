@@ -4,7 +4,9 @@ mod accounts;
 mod audit;
 mod docs;
 mod health;
+mod metrics;
 mod operator;
+mod opinion;
 mod security;
 mod stats;
 

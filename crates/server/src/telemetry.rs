@@ -1,7 +1,9 @@
-//! Logs of the server itself, to standard error.
+//! Logs of the server itself, to standard error, and what it counts.
 
 use std::io::IsTerminal as _;
 
+use anyhow::Context as _;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use sentinelflow_domain::{clock::Clock, time::Timestamp};
 use tracing_subscriber::EnvFilter;
 
@@ -20,6 +22,25 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
         LogFormat::Json => logs.json().try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
+}
+
+/// Starts counting; what is counted is read at the handle. Called within the runtime.
+pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+        .and_then(PrometheusBuilder::install_recorder)
+        .context("cannot start counting")?;
+    sentinelflow_llm::describe_meters();
+    let counted = handle.clone();
+    tokio::spawn(async move {
+        // Measured times are held one by one until somebody adds them up, be it that nobody reads them.
+        let mut rounds = tokio::time::interval(std::time::Duration::from_secs(10));
+        loop {
+            rounds.tick().await;
+            counted.run_upkeep();
+        }
+    });
+    Ok(handle)
 }
 
 /// The machine's clock.

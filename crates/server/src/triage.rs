@@ -8,12 +8,13 @@ use sentinelflow_domain::{
     analysis::{Analysis, Degraded},
     clock::Clock,
     log_entry::LogEntry,
-    second_opinion::{Opinion, SecondOpinion},
+    second_opinion::{Consultation, Opinion, SecondOpinion},
     store::{IdempotencyKey, LogId, NewLog, Recorded, Store, StoreError},
     tenant::{Tenant, TenantId},
     time::Timestamp,
 };
 use thiserror::Error;
+use tracing::error;
 
 /// So many stored logs are seen again at start: a fraction of a second.
 const MOST_RECALLED: usize = 20_000;
@@ -50,10 +51,10 @@ impl Triage {
     ) -> Result<Triaged, TriageError> {
         let received_at = self.clock.now();
         let (analysis, trace) = self.engine.analyze_for(tenant, received_at, &entry);
-        let tenant = tenant.id;
-        let opinion = self.second_opinion.consult(tenant, &entry, &analysis).await;
+        let Consultation { opinion, later } = self.second_opinion.consult(tenant, &entry, &analysis).await;
         let analysis = Arc::new(analysis.raised_by(opinion));
 
+        let tenant = tenant.id;
         let log = NewLog { tenant, entry, analysis: Arc::clone(&analysis), received_at, idempotency_key };
         let recorded = self.store.record(log).await;
         // Only what is stored, and once, counts for later entries. Whoever hangs up meanwhile has sent it all the same.
@@ -62,7 +63,14 @@ impl Triage {
             Ok(Recorded::Before(_) | Recorded::KeyOfAnotherEntry) | Err(_) => self.engine.forget(&trace),
         }
         match recorded? {
-            Recorded::New(log_id) => Ok(Triaged { log_id, analysis, is_replay: false }),
+            Recorded::New(log_id) => {
+                if let Some(later) = later {
+                    let added =
+                        add_later(later, Arc::clone(&self.store), tenant, log_id, Arc::clone(&analysis));
+                    tokio::spawn(added);
+                }
+                Ok(Triaged { log_id, analysis, is_replay: false })
+            }
             Recorded::Before(log) => Ok(Triaged { log_id: log.id, analysis: log.analysis, is_replay: true }),
             Recorded::KeyOfAnotherEntry => Err(TriageError::KeyOfAnotherEntry),
         }
@@ -84,12 +92,27 @@ impl Triage {
     }
 }
 
-/// Stands where a language model will: it is never asked, and says so.
+/// Adds an opinion that was not there in time to the stored log.
+async fn add_later(
+    later: impl Future<Output = Opinion>,
+    store: Arc<dyn Store>,
+    tenant: TenantId,
+    log_id: LogId,
+    analysis: Arc<Analysis>,
+) {
+    let opinion = later.await;
+    let analysis = Arc::unwrap_or_clone(analysis).raised_by(opinion);
+    if let Err(error) = store.add_opinion(tenant, log_id, Arc::new(analysis)).await {
+        error!(log.id = %log_id, error = ?error, "The opinion on log {log_id} came late and can't be stored");
+    }
+}
+
+/// Stands where no language model is to be asked, and says so.
 pub struct NoModel;
 
 #[async_trait]
 impl SecondOpinion for NoModel {
-    async fn consult(&self, _: TenantId, _: &LogEntry, _: &Analysis) -> Opinion {
-        Opinion::Unavailable(Degraded::ModelOff)
+    async fn consult(&self, _: &Tenant, _: &LogEntry, _: &Analysis) -> Consultation {
+        Consultation { opinion: Opinion::unavailable(Degraded::ModelOff), later: None }
     }
 }

@@ -20,7 +20,7 @@ struct Room {
 const ASYNC_AND_NETWORK: [&str; 8] =
     ["tokio", "axum", "hyper", "reqwest", "rusqlite", "mongodb", "tower", "async-std"];
 
-const HOUSE: [Room; 5] = [
+const HOUSE: [Room; 7] = [
     Room {
         name: "domain",
         sees: &[],
@@ -58,8 +58,25 @@ const HOUSE: [Room; 5] = [
         unspoken: &[("http::", "the store knows no HTTP")],
     },
     Room {
+        name: "llm",
+        sees: &["domain"],
+        never: &["axum", "rusqlite", "mongodb", "utoipa"],
+        unspoken: &[
+            ("sentinelflow_detect", "a model does not match"),
+            ("raised_by", "what an opinion does to an analysis is decided in domain"),
+            ("SELECT ", "SQL belongs to the store"),
+            ("SystemTime::now", "asking has no clock of its own"),
+        ],
+    },
+    Room {
+        name: "fakes",
+        sees: &[],
+        never: &["reqwest", "axum", "rusqlite", "mongodb"],
+        unspoken: &[("std::fs", "a fake keeps nothing")],
+    },
+    Room {
         name: "server",
-        sees: &["domain", "detect", "forensic", "store"],
+        sees: &["domain", "detect", "forensic", "store", "llm"],
         never: &["rusqlite", "mongodb", "burn", "rsigma-parser", "calamine"],
         unspoken: &[("INSERT INTO", "SQL belongs to the store"), ("SELECT *", "SQL belongs to the store")],
     },
@@ -152,15 +169,20 @@ fn no_room_does_what_belongs_elsewhere() {
 }
 
 #[test]
-fn only_boot_names_a_store() {
+fn only_boot_names_a_store_or_who_asks_a_model() {
     let server = HOUSE.iter().find(|room| room.name == "server").unwrap();
     for (path, code) in sources(server) {
         let is_boot = path.ends_with("boot.rs");
-        assert!(
-            is_boot || !code.contains("SqliteStore"),
-            "{} names a store; only boot.rs may",
-            path.display()
-        );
+        for part in ["SqliteStore", "Consultant"] {
+            assert!(is_boot || !code.contains(part), "{} names {part}; only boot.rs may", path.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_that_is_shipped_depends_on_a_fake() {
+    for room in &HOUSE {
+        assert!(!dependencies(room).contains("sentinelflow-fakes"), "{} ships a fake", room.name);
     }
 }
 

@@ -5,7 +5,7 @@ use std::{hint::black_box, sync::Arc, time::Instant};
 
 use criterion::{Criterion, Throughput, criterion_group};
 use sentinelflow_domain::{
-    analysis::{Analysis, Category, Detection, Evidence, Judge, Level, Score},
+    analysis::{Analysis, Category, Detection, Evidence, Level, Score},
     log_entry::{LogEntry, Message, Metadata, SeverityLevel, Source},
     store::{LogBook, LogFilter, NewLog, NewTenant, StatsBook, TenantBook},
     tenant::{Plan, TenantId},
@@ -96,9 +96,9 @@ fn log(tenant: TenantId, number: u64) -> NewLog {
             .into(),
         techniques: is_threat.then(|| "T1110.001".into()).into_iter().collect(),
         detections: detections.into_iter().collect(),
-        engine: Judge::Rules,
-        model: None,
+        opinion: None,
         degraded: None,
+        asked: None,
         engine_version: "0.1.0".into(),
         rule_set: "9f3c5d2e8a7b41c09f3c5d2e8a7b41c0".into(),
     };

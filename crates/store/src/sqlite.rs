@@ -7,6 +7,7 @@ mod migrations;
 mod row_id;
 
 mod baselines;
+mod exchanges;
 mod filing;
 mod logs;
 mod readers;
@@ -20,6 +21,7 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
 use sentinelflow_domain::{
+    analysis::Analysis,
     store::{
         LogBook, LogFilter, LogId, LogRecord, MinuteCounts, NewLog, NewTenant, Owner, Page, Recorded,
         StatsBook, Store, StoreError, TenantBook, TenantChange, TenantUpdate,
@@ -32,7 +34,7 @@ pub use self::connection::OpenError;
 use self::{
     checkpoint::Checkpoints,
     connection::OwnedFile,
-    logs::LogRow,
+    logs::{AnalysisColumns, LogRow},
     readers::Readers,
     row_id::{Ids, Origin},
     tenants::Directory,
@@ -146,6 +148,22 @@ impl LogBook for SqliteStore {
         self.readers.run(move |connection| logs::find(connection, origin, tenant, id)).await
     }
 
+    async fn add_opinion(
+        &self,
+        tenant: TenantId,
+        id: LogId,
+        analysis: Arc<Analysis>,
+    ) -> Result<bool, StoreError> {
+        let (Some(tenant), Some(id)) = (self.origin.row(tenant), self.origin.row(id)) else {
+            return Ok(false);
+        };
+        let analysis = AnalysisColumns::new(&analysis);
+        let add = move |batch: &mut writer::Batch<'_>| {
+            batch.all_or_nothing(|batch| logs::add_opinion(batch.connection, tenant, id, &analysis))
+        };
+        self.writer.run(add).await
+    }
+
     async fn resolve(
         &self,
         owner: Owner,
@@ -217,7 +235,7 @@ impl TenantBook for SqliteStore {
 #[cfg(test)]
 mod tests {
     use sentinelflow_domain::{
-        analysis::{Analysis, Category, Judge, Score},
+        analysis::{Category, Score},
         log_entry::{LogEntry, Message, Metadata, SeverityLevel, Source},
         store::{StatusFilter, TenantChange},
         tenant::Plan,
@@ -252,9 +270,9 @@ mod tests {
             prevention_measures: "".into(),
             techniques: Vec::new(),
             detections: Vec::new(),
-            engine: Judge::Rules,
-            model: None,
+            opinion: None,
             degraded: None,
+            asked: None,
             engine_version: "0".into(),
             rule_set: "0".into(),
         };
@@ -310,5 +328,45 @@ mod tests {
             assert!(matches!(found, Err(StoreError::Damaged(_))), "{damage}: {found:?}");
             assert_eq!(found.unwrap_err().to_string(), "stored data is damaged");
         }
+    }
+
+    #[tokio::test]
+    async fn an_opinion_that_cannot_be_counted_changes_nothing() {
+        let place = tempfile::TempDir::new().unwrap();
+        let store = SqliteStore::open(place.path()).unwrap();
+        let ana = sign_up_ana(&store).await;
+        let mut log = large_log(ana);
+        let raised = std::mem::replace(&mut Arc::make_mut(&mut log.analysis).score, Score::THREAT);
+        let Recorded::New(id) = store.record(log.clone()).await.unwrap() else { panic!("no key was given") };
+        let file_and_fail = |batch: &mut writer::Batch<'_>| {
+            *batch.unfiled = filing::Unfiled::unknown();
+            batch.unfiled.file_if_many(batch.connection)?;
+            batch.connection.execute_batch(
+                "CREATE TRIGGER failure BEFORE UPDATE ON minute_counts
+                 BEGIN SELECT RAISE(ABORT, 'as this test wants it'); END",
+            )
+        };
+        store.writer.run(file_and_fail).await.unwrap();
+        let analysis = Arc::new(Analysis { score: raised, ..(*log.analysis).clone() });
+        assert!(store.add_opinion(ana, id, analysis).await.is_err());
+        assert_eq!(store.find(ana, id).await.unwrap().unwrap().analysis, log.analysis);
+        let filed = |batch: &mut writer::Batch<'_>| {
+            batch.connection.query_row("SELECT score FROM filed_logs", [], |row| row.get::<_, u8>(0))
+        };
+        assert_eq!(store.writer.run(filed).await.unwrap(), Score::THREAT.value());
+    }
+
+    #[tokio::test]
+    async fn an_analysis_from_before_there_were_opinions_reads_back() {
+        let place = tempfile::TempDir::new().unwrap();
+        let store = SqliteStore::open(place.path()).unwrap();
+        let ana = sign_up_ana(&store).await;
+        let log = large_log(ana);
+        let Recorded::New(id) = store.record(log.clone()).await.unwrap() else { panic!("no key was given") };
+        let age = r#"UPDATE logs SET analysis = '{"score":100,"category":"other","prevention_measures":"",
+            "techniques":[],"detections":[],"engine":"rules","model":null,"degraded":null,
+            "engine_version":"0","rule_set":"0"}'"#;
+        store.writer.run(move |batch| batch.connection.execute(age, [])).await.unwrap();
+        assert_eq!(store.find(ana, id).await.unwrap().unwrap().analysis, log.analysis);
     }
 }

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 use crate::{
     app::App,
     boot::boot,
-    config::{Config, Flags, Mode},
+    config::{Config, Flags, Mode, Model},
     http,
     reload::ReloadError,
     telemetry,
@@ -40,6 +40,9 @@ pub struct ServerArgs {
     /// Lists of addresses, domains, hashes and URLs to look for; read again on SIGHUP and when an operator asks
     #[arg(long, value_name = "DIR")]
     indicators: Option<String>,
+    /// Ask no language model and open no connection to anywhere, whatever else is configured
+    #[arg(long)]
+    air_gapped: bool,
     /// Holds the token, of 32 characters or more, by which serve knows an operator
     #[arg(long, value_name = "FILE")]
     operator_token_file: Option<String>,
@@ -53,6 +56,7 @@ pub fn run(mode: Mode, args: ServerArgs) -> anyhow::Result<()> {
         ("rules", args.rules),
         ("indicators", args.indicators),
         ("operator_token_file", args.operator_token_file),
+        ("air_gapped", args.air_gapped.then(|| true.to_string())),
     ];
     let flags: Flags = given.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
     let config = Config::read(mode, args.config.as_deref(), flags)?;
@@ -99,15 +103,21 @@ fn announce(config: &Config, listener: &TcpListener, engine: &Engine) -> anyhow:
     info!("SentinelFlow {} ({mode}: {whom})", env!("CARGO_PKG_VERSION"));
     let (rules, indicators) = (engine.rule_count(), engine.indicator_count());
     let lists = if indicators > 0 { format!("; {indicators} indicators") } else { String::new() };
-    info!(
-        "Data in {}; {rules} rules{lists}; no language model: the rules judge alone",
-        config.data.display()
-    );
+    info!("Data in {}; {rules} rules{lists}; {}", config.data.display(), second_opinion(&config.model));
     if config.mode == Mode::Serve && !address.ip().is_loopback() {
         warn!("Credentials travel in the clear: put a proxy with TLS in front");
     }
     info!(listen = %address, "Listening on http://{address}, try http://{address}/docs/");
     Ok(())
+}
+
+fn second_opinion(model: &Model) -> String {
+    match model {
+        Model::Off(why) => why.to_string(),
+        Model::On(settings) => {
+            format!("{} gives a second opinion (ask: {})", settings.model, settings.ask.as_str())
+        }
+    }
 }
 
 /// Reads rules and indicators again on each SIGHUP.

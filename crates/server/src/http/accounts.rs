@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use sentinelflow_domain::{
+    second_opinion::{Ask, InvalidAsk},
     store::{NewTenant, TenantChange, TenantUpdate},
     tenant::{InvalidUsername, Plan, UnknownPlan, Username},
 };
@@ -76,6 +77,17 @@ impl TryFrom<String> for Planned {
     }
 }
 
+/// Lets `JsonObject` read when a model is asked.
+struct Asked(Ask);
+
+impl TryFrom<String> for Asked {
+    type Error = InvalidAsk;
+
+    fn try_from(raw: String) -> Result<Self, InvalidAsk> {
+        raw.parse().map(Self)
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 struct SignedUp {
     #[schema(example = "corp_admin")]
@@ -134,12 +146,20 @@ struct UpdateShape {
     new_plan: Option<String>,
     #[schema(min_length = 6, max_length = 1024)]
     new_password: Option<String>,
+    /// When a language model is asked about the tenant's events: `always`, `uncertain` (where the rules found something
+    /// and are not sure of it) or `never`, in any case; never more often than the server is set to.
+    #[schema(
+        pattern = "^([Aa][Ll][Ww][Aa][Yy][Ss]|[Uu][Nn][Cc][Ee][Rr][Tt][Aa][Ii][Nn]|[Nn][Ee][Vv][Ee][Rr])$",
+        example = "uncertain"
+    )]
+    new_llm_ask: Option<String>,
 }
 
 struct Update {
     username: Option<Username>,
     plan: Option<Plan>,
     password: Option<Password>,
+    ask: Option<Ask>,
 }
 
 impl FromJson for Update {
@@ -148,11 +168,14 @@ impl FromJson for Update {
             username: object.optional("new_username").map(|Named(username)| username),
             plan: object.optional("new_plan").map(|Planned(plan)| plan),
             password: object.optional("new_password"),
+            ask: object.optional("new_llm_ask").map(|Asked(ask)| ask),
         };
-        let changes_something =
-            update.username.is_some() || update.plan.is_some() || update.password.is_some();
+        let changes_something = update.username.is_some()
+            || update.plan.is_some()
+            || update.password.is_some()
+            || update.ask.is_some();
         if !changes_something && object.is_faultless() {
-            object.fault("", "changes nothing: give new_username, new_plan or new_password");
+            object.fault("", "changes nothing: give new_username, new_plan, new_password or new_llm_ask");
         }
         Some(update)
     }
@@ -164,11 +187,14 @@ struct Updated {
     username: String,
     #[schema(example = "Pro")]
     plan: &'static str,
+    /// When a language model is asked about the tenant's events, if the server asks one so often.
+    #[schema(example = "always")]
+    llm_ask: &'static str,
     /// How many logs answer under the new name; 0 if the name stayed.
     migrated_logs: u64,
 }
 
-/// Change a tenant's name, plan or password. A rename moves every log at once.
+/// Change a tenant's name, plan, password, or when a language model is asked. A rename moves every log at once.
 #[utoipa::path(patch, path = "/security/user/update/{username}", tag = "Tenants", request_body = UpdateShape,
     params(("username" = String, Path, description = "The tenant's present name", example = "corp_admin")),
     responses((status = 200, body = Updated), ReadProblems, WriteProblems))]
@@ -181,11 +207,16 @@ async fn update(
         Some(password) => Some(app.credentials.hash(password).await?),
         None => None,
     };
-    let change = TenantChange { username: update.username, plan: update.plan, password };
+    let change = TenantChange { username: update.username, plan: update.plan, password, ask: update.ask };
     let TenantUpdate { tenant, migrated_logs } = app
         .store
         .update_tenant(tenant.id, change)
         .await?
         .ok_or_else(|| ApiError::not_found("There is no tenant of this name."))?;
-    Ok(Json(Updated { username: tenant.username.to_string(), plan: tenant.plan.as_str(), migrated_logs }))
+    Ok(Json(Updated {
+        username: tenant.username.to_string(),
+        plan: tenant.plan.as_str(),
+        llm_ask: tenant.ask.as_str(),
+        migrated_logs,
+    }))
 }

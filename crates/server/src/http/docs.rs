@@ -13,7 +13,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{accounts, audit, error, health, operator, security, stats};
+use super::{accounts, audit, error, health, metrics, operator, opinion, security, stats};
 use crate::app::App;
 
 #[derive(OpenApi)]
@@ -48,10 +48,12 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(accounts::routes())
         .merge(security::routes())
+        .merge(opinion::routes())
         .merge(stats::routes())
         .merge(audit::routes())
         .merge(operator::routes())
         .merge(health::routes())
+        .merge(metrics::routes())
 }
 
 /// Returns the description by itself.

@@ -25,6 +25,7 @@ use super::{
     docs::{ReadProblems, WriteProblems},
     error::ApiError,
     extract::{Body, FromJson, JsonObject, Query, integer_of, next_link, parsed, within},
+    opinion::OpinionShape,
 };
 use crate::{app::App, triage::Triaged};
 
@@ -148,7 +149,11 @@ struct AnalysisShape<'a> {
     category: &'static str,
     #[schema(value_type = String, example = "rules")]
     engine: Judge,
+    /// The language model that gave its opinion, in its provider's words.
+    #[schema(example = "gemini-3.5-flash-lite")]
     model: Option<&'a str>,
+    /// What a language model said; null if none did.
+    opinion: Option<OpinionShape<'a>>,
     /// MITRE ATT&CK techniques.
     #[schema(value_type = Vec<String>, example = json!(["T1190"]))]
     techniques: &'a [std::sync::Arc<str>],
@@ -204,8 +209,9 @@ impl<'a> From<&'a Analysis> for AnalysisShape<'a> {
             summary: &analysis.summary,
             prevention_measures: &analysis.prevention_measures,
             category: analysis.category.as_str(),
-            engine: analysis.engine,
-            model: analysis.model.as_deref(),
+            engine: analysis.judge(),
+            model: analysis.opinion.as_deref().map(|opinion| &*opinion.verdict.model),
+            opinion: analysis.opinion.as_deref().map(OpinionShape::from),
             techniques: &analysis.techniques,
             detections: &analysis.detections,
             degraded: analysis.degraded,

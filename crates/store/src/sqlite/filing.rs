@@ -4,7 +4,8 @@
 //! counters reads the few rows that are not filed besides, in the same snapshot. So nothing can drift: what is filed is
 //! computed from the rows in one transaction, and a crash only leaves more to read.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use sentinelflow_domain::analysis::Score;
 
 /// So many logs may wait. A page of index is then written once for several commits, and a read of what waits still takes
 /// a fraction of a millisecond.
@@ -35,6 +36,26 @@ impl Unfiled {
         }
         Ok(())
     }
+}
+
+/// Follows a log whose score was raised. One that is not filed yet needs nothing: it will be filed as it is then.
+pub(super) fn raise(connection: &Connection, log: i64, score: Score) -> rusqlite::Result<()> {
+    let score = score.value();
+    let becomes_threat: Option<bool> = connection
+        .prepare_cached("SELECT score < 20 AND ?2 >= 20 FROM filed_logs WHERE id = ?1 AND score < ?2")?
+        .query_row(params![log, score], |row| row.get(0))
+        .optional()?;
+    let Some(becomes_threat) = becomes_threat else { return Ok(()) };
+    connection
+        .prepare_cached("UPDATE filed_logs SET score = ? WHERE id = ?")?
+        .execute(params![score, log])?;
+    connection
+        .prepare_cached(
+            "UPDATE minute_counts SET threats = threats + ?, max_score = max(max_score, ?)
+             WHERE (tenant, minute) = (SELECT tenant, received_at / 60000 FROM logs WHERE id = ?)",
+        )?
+        .execute(params![becomes_threat, score, log])
+        .map(drop)
 }
 
 /// Files every log that waits, in the transaction that is open.

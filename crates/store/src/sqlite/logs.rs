@@ -1,4 +1,4 @@
-//! Logs: recorded once, listed newest first, resolved but never changed.
+//! Logs: recorded once, listed newest first, resolved, raised by an opinion that came late, otherwise never changed.
 
 use std::{borrow::Cow, fmt::Write, sync::Arc};
 
@@ -13,7 +13,7 @@ use sentinelflow_domain::{
 
 use super::{
     errors::damaged,
-    filing::NEWEST_FILED,
+    filing::{self, NEWEST_FILED},
     row_id::{Origin, first_row_of, second_of},
     writer::Batch,
 };
@@ -26,32 +26,40 @@ pub(super) const INSERT: &str =
                        source, message, metadata, summary, analysis)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-/// A log ready to be written: the analysis is already text, so that the one writing thread needn't make it.
+/// A log ready to be written.
 pub(super) struct LogRow {
     tenant: i64,
     received_at: Timestamp,
     entry: LogEntry,
+    analysis: AnalysisColumns,
+}
+
+/// What a log's row says of its analysis. It is already text, so that the one writing thread needn't make it.
+pub(super) struct AnalysisColumns {
     score: Score,
     category: &'static str,
     summary: Cow<'static, str>,
-    analysis: String,
+    json: String,
+}
+
+impl AnalysisColumns {
+    pub(super) fn new(analysis: &Analysis) -> Self {
+        let mut json = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut json, analysis).expect("an analysis is plain data");
+        Self {
+            score: analysis.score,
+            category: analysis.category.as_str(),
+            summary: analysis.summary.clone(),
+            json: String::from_utf8(json).expect("JSON is text"),
+        }
+    }
 }
 
 impl LogRow {
     pub(super) fn new(tenant: i64, log: NewLog) -> (Self, Option<IdempotencyKey>) {
         let NewLog { tenant: _, entry, analysis, received_at, idempotency_key } = log;
-        let mut text = Vec::with_capacity(1024);
-        serde_json::to_writer(&mut text, &*analysis).expect("an analysis is plain data");
-        let row = Self {
-            tenant,
-            received_at,
-            entry,
-            score: analysis.score,
-            category: analysis.category.as_str(),
-            summary: analysis.summary.clone(),
-            analysis: String::from_utf8(text).expect("JSON is text"),
-        };
-        (row, idempotency_key)
+        let analysis = AnalysisColumns::new(&analysis);
+        (Self { tenant, received_at, entry, analysis }, idempotency_key)
     }
 
     /// Adds the log and returns its row.
@@ -63,14 +71,14 @@ impl LogRow {
             self.received_at.as_millis(),
             self.entry.timestamp.map(Timestamp::as_millis),
             self.entry.event_id,
-            self.score.value(),
-            self.category,
+            self.analysis.score.value(),
+            self.analysis.category,
             self.entry.severity_level.as_str(),
             self.entry.source.as_str(),
             self.entry.message.as_str(),
             self.entry.metadata.as_str(),
-            self.summary,
-            self.analysis,
+            self.analysis.summary,
+            self.analysis.json,
         ])?;
         batch.unfiled.add_one();
         Ok(id)
@@ -107,6 +115,27 @@ impl LogRow {
             .execute([expired])?;
         Ok(Recorded::New(batch.origin().id(id)))
     }
+}
+
+/// Puts an analysis in the place of that of the tenant's log; `false` if there is no such log or its score is higher.
+pub(super) fn add_opinion(
+    connection: &Connection,
+    tenant: i64,
+    id: i64,
+    analysis: &AnalysisColumns,
+) -> rusqlite::Result<bool> {
+    let AnalysisColumns { score, category, summary, json } = analysis;
+    let changed = connection
+        .prepare_cached(
+            "UPDATE logs SET score = ?1, category = ?2, summary = ?3, analysis = ?4
+             WHERE id = ?5 AND tenant = ?6 AND score <= ?1",
+        )?
+        .execute(params![score.value(), category, summary, json, id, tenant])?;
+    if changed == 0 {
+        return Ok(false);
+    }
+    filing::raise(connection, id, *score)?;
+    Ok(true)
 }
 
 /// Marks a log as resolved, only `owner`'s if one is given, and returns when that first happened.
@@ -315,7 +344,7 @@ mod tests {
     use sentinelflow_domain::id::ObjectId;
 
     use super::*;
-    use crate::sqlite::{migrations, scans, stats};
+    use crate::sqlite::{exchanges, migrations, scans, stats};
 
     fn plan(sql: &str) -> String {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -369,6 +398,9 @@ mod tests {
             let plan = plan(&sql);
             assert_eq!(plan, format!("SEARCH {search}"));
         }
+        let expired = plan(exchanges::REMOVE_EXPIRED);
+        assert!(expired.contains("INDEX verdicts_by_expiry (expires_at<?)"), "{expired}");
+        assert!(!expired.contains("SCAN") && !expired.contains("TEMP B-TREE"), "{expired}");
         let plan = plan(&stats::query());
         for search in [
             "minute_counts USING PRIMARY KEY (tenant=? AND minute>? AND minute<?)",

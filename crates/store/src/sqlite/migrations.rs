@@ -2,10 +2,11 @@
 
 use rusqlite::Connection;
 
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     include_str!("migrations/0001_first_tables.sql"),
     include_str!("migrations/0002_filing.sql"),
     include_str!("migrations/0003_scans_as_jobs.sql"),
+    include_str!("migrations/0004_second_opinions.sql"),
 ];
 
 /// The version that this binary writes.
@@ -92,5 +93,22 @@ mod tests {
         let first = r#"{"row":9,"score":0.30000000000000004,"record":{"a":"\u0000"}}"#;
         let second = r#"{"row":7,"score":0.1,"record":{"b":12345678901234567890.1}}"#;
         assert_eq!(threats, [(0, first.to_owned()), (1, second.to_owned())]);
+    }
+
+    #[test]
+    fn of_tenants_of_the_third_schema_a_model_is_always_asked() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for step in &STEPS[..3] {
+            connection.execute_batch(step).unwrap();
+        }
+        connection.pragma_update(None, "user_version", 3).unwrap();
+        connection.execute("INSERT INTO tenants VALUES (1, 'Ana', 'ana', 'Free', '$', 7)", []).unwrap();
+        migrate(&mut connection).unwrap();
+        let tenant: (String, i64, String) = connection
+            .query_row("SELECT username, created_at, ask FROM tenants WHERE id = 1", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .unwrap();
+        assert_eq!(tenant, ("Ana".to_owned(), 7, "always".to_owned()));
     }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sentinelflow_domain::{
+    second_opinion::Ask,
     store::{NewTenant, TenantChange, TenantUpdate},
     tenant::{ApiKeyHash, PasswordHash, Tenant, TenantId, Username},
     time::Timestamp,
@@ -73,11 +74,13 @@ pub(super) fn sign_up(
     new: NewTenant,
 ) -> rusqlite::Result<Tenant> {
     let NewTenant { username, plan, password, api_key, created_at } = new;
+    let ask = Ask::Always;
     let id = batch.mint(created_at);
     batch
         .connection
         .prepare_cached(
-            "INSERT INTO tenants (id, username, folded, plan, password, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO tenants (id, username, folded, plan, password, created_at, ask)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             id,
@@ -86,6 +89,7 @@ pub(super) fn sign_up(
             plan.as_str(),
             password.as_ref().map(PasswordHash::as_str),
             created_at.as_millis(),
+            ask.as_str(),
         ])?;
     if let Some(key) = api_key {
         batch
@@ -93,7 +97,7 @@ pub(super) fn sign_up(
             .prepare_cached("INSERT INTO api_keys (hash, tenant, created_at) VALUES (?, ?, ?)")?
             .execute(params![key.0, id, created_at.as_millis()])?;
     }
-    let tenant = Tenant { id: batch.origin().id(id), username, plan, created_at };
+    let tenant = Tenant { id: batch.origin().id(id), username, plan, ask, created_at };
     let known = tenant.clone();
     batch.after_commit(move || {
         if let Some(key) = api_key {
@@ -118,15 +122,18 @@ pub(super) fn update(
     let Some(old) = stored else { return Ok(None) };
     let username = change.username.unwrap_or_else(|| old.username.clone());
     let is_renamed = username != old.username;
-    let tenant = Tenant { username, plan: change.plan.unwrap_or(old.plan), ..old };
+    let (plan, ask) = (change.plan.unwrap_or(old.plan), change.ask.unwrap_or(old.ask));
+    let tenant = Tenant { username, plan, ask, ..old };
     connection
         .prepare_cached(
-            "UPDATE tenants SET username = ?, folded = ?, plan = ?, password = coalesce(?, password) WHERE id = ?",
+            "UPDATE tenants SET username = ?, folded = ?, plan = ?, ask = ?, password = coalesce(?, password)
+             WHERE id = ?",
         )?
         .execute(params![
             tenant.username.as_str(),
             tenant.username.folded(),
             tenant.plan.as_str(),
+            tenant.ask.as_str(),
             change.password.as_ref().map(PasswordHash::as_str),
             id,
         ])?;
@@ -144,7 +151,7 @@ pub(super) fn password(connection: &Connection, id: i64) -> rusqlite::Result<Opt
     Ok(stored.flatten().map(PasswordHash::new))
 }
 
-const COLUMNS: &str = "id, username, plan, created_at";
+const COLUMNS: &str = "id, username, plan, ask, created_at";
 
 fn tenant(origin: Origin, row: &Row<'_>) -> rusqlite::Result<Tenant> {
     let text = |column| row.get_ref(column)?.as_str().map_err(|error| damaged(column, error));
@@ -152,7 +159,8 @@ fn tenant(origin: Origin, row: &Row<'_>) -> rusqlite::Result<Tenant> {
         id: origin.id(row.get(0)?),
         username: text(1)?.parse().map_err(|error| damaged(1, error))?,
         plan: text(2)?.parse().map_err(|error| damaged(2, error))?,
-        created_at: Timestamp::from_millis(row.get(3)?),
+        ask: text(3)?.parse().map_err(|error| damaged(3, error))?,
+        created_at: Timestamp::from_millis(row.get(4)?),
     })
 }
 

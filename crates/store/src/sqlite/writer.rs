@@ -379,7 +379,7 @@ mod tests {
         drop(busy);
         let fail_at_the_second = |batch: &mut Batch<'_>| {
             batch.connection.execute_batch(
-                "INSERT INTO tenants VALUES (1, 'ana', 'ana', 'FREE', NULL, 0);
+                "INSERT INTO tenants VALUES (1, 'ana', 'ana', 'FREE', NULL, 0, 'always');
                  CREATE TRIGGER failure BEFORE INSERT ON filed_logs WHEN new.id = 2
                  BEGIN SELECT RAISE(FAIL, 'as this test wants it'); END;",
             )

@@ -4,8 +4,9 @@ use std::{future::Future, sync::Arc};
 
 use proptest::test_runner::{Config, TestRunner};
 use sentinelflow_domain::{
-    analysis::{Analysis, Category, Detection, Evidence, Judge, Level, Score},
+    analysis::{Analysis, Category, Detection, Evidence, Level, ModelOpinion, Score},
     log_entry::{LogEntry, Message, Metadata, SeverityLevel, Source},
+    second_opinion::{AskedIn, ExchangeId, ModelVerdict},
     store::{LogFilter, LogId, LogRecord, NewLog, NewTenant, Recorded, StatusFilter, Store},
     tenant::{Plan, Tenant, TenantId},
     time::Timestamp,
@@ -64,12 +65,39 @@ pub(crate) fn analysis(score: u8) -> Analysis {
             evidence: vec![Evidence { field: "message".into(), excerpt: "Failed".into() }],
             events: Vec::new(),
         }],
-        engine: Judge::Rules,
-        model: None,
+        opinion: None,
         degraded: None,
+        asked: None,
         engine_version: "0.1.0".into(),
         rule_set: "9f3c".into(),
     }
+}
+
+pub(crate) fn verdict(score: u8) -> ModelVerdict {
+    ModelVerdict {
+        model: "gemini-flash".into(),
+        score: Score::saturating(score),
+        summary: "A \"list\" of\0passwords was tried. ß€𝄞".into(),
+        prevention_measures: Some("Demand\u{2028}a second factor.".into()),
+        technique: Some("T1110".into()),
+        asked: asked_in(1),
+    }
+}
+
+pub(crate) fn asked_in(exchange: u8) -> AskedIn {
+    AskedIn { exchange: ExchangeId([exchange; 16]), record: "r1".into() }
+}
+
+/// An analysis with a model's opinion.
+pub(crate) fn with_opinion(score: u8) -> Arc<Analysis> {
+    let opinion = ModelOpinion { verdict: verdict(score), is_remembered: true, is_contested: true };
+    let summary = format!("Scored {score} by a model").into();
+    Arc::new(Analysis {
+        category: Category::Other,
+        summary,
+        opinion: Some(Box::new(opinion)),
+        ..analysis(score)
+    })
 }
 
 pub(crate) fn log(tenant: TenantId, message: &str, score: u8) -> NewLog {

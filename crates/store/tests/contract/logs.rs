@@ -8,15 +8,20 @@ use std::{
 
 use proptest::prelude::*;
 use sentinelflow_domain::{
-    analysis::{Category, Score, Severity},
+    analysis::{Analysis, Category, Degraded, Score, Severity},
     id::ObjectId,
     log_entry::{Message, Metadata, Source},
     store::{LogFilter, LogRecord, NewLog, Owner, Recorded, StatusFilter, StoreError},
+    tenant::TenantId,
 };
 use tokio::task::JoinSet;
 
-use crate::given::{
-    AnyStore, all_pages, at, entry, everything, for_all, ids, log, record, record_all, tenant,
+use crate::{
+    given::{
+        AnyStore, all_pages, analysis, asked_in, at, entry, everything, for_all, ids, log, record,
+        record_all, tenant, with_opinion,
+    },
+    stats::recount,
 };
 
 pub(crate) async fn the_newest_come_first(store: AnyStore) {
@@ -333,4 +338,116 @@ pub(crate) async fn keys_of_different_tenants_do_not_meet(store: AnyStore) {
     let (ana, bob) = (tenant(&store, "ana").await.id, tenant(&store, "bob").await.id);
     record(&store, keyed(log(ana, "x", 50))).await;
     record(&store, keyed(log(bob, "y", 50))).await;
+}
+
+pub(crate) async fn an_analysis_comes_back_with_what_a_model_said(store: AnyStore) {
+    let ana = tenant(&store, "ana").await.id;
+    let in_vain =
+        Analysis { degraded: Some(Degraded::ModelTimeout), asked: Some(asked_in(7)), ..analysis(30) };
+    for analysis in [with_opinion(50), Arc::new(in_vain)] {
+        let new = NewLog { analysis: analysis.clone(), ..log(ana, "x", 0) };
+        let id = record(&store, new).await;
+        assert_eq!(store.find(ana, id).await.unwrap().unwrap().analysis, analysis);
+    }
+}
+
+/// Enough for a store to put what came before where it keeps things for long.
+async fn record_many_others(store: &AnyStore, tenant: TenantId) {
+    record_all(store, (0..300).map(|_| log(tenant, "other", 0)).collect()).await;
+}
+
+pub(crate) async fn a_late_opinion_raises_a_log_wherever_it_is_seen(store: AnyStore) {
+    let bob = tenant(&store, "bob").await.id;
+    for (name, is_long_ago) in [("ana-1", false), ("ana-2", true)] {
+        let ana = tenant(&store, name).await.id;
+        // In the minute of the first there is no other log; the second becomes no threat by it, the third was one.
+        let scores = [(0, 5, 60), (60_000, 0, 19), (60_000, 30, 30), (60_000, 30, 80)];
+        let mut raised = Vec::new();
+        for (ms, before, after) in scores {
+            let new = NewLog { received_at: at(ms), ..log(ana, "x", before) };
+            raised.push((record(&store, new).await, after));
+        }
+        if is_long_ago {
+            record_many_others(&store, bob).await;
+        }
+        for (id, score) in &raised {
+            assert!(store.add_opinion(ana, *id, with_opinion(*score)).await.unwrap());
+            assert_eq!(store.find(ana, *id).await.unwrap().unwrap().analysis, with_opinion(*score));
+        }
+        let first = at(0).as_minutes();
+        for _ in 0..2 {
+            let all = all_pages(&store, ana, everything()).await;
+            for (record, (id, score)) in all.iter().rev().zip(&raised) {
+                assert_eq!((record.id, &record.analysis), (*id, &with_opinion(*score)));
+            }
+            let active = all_pages(&store, ana, LogFilter::default()).await;
+            assert_eq!(ids(&active), [raised[3].0, raised[2].0, raised[0].0]);
+            let found = LogFilter {
+                text: Some("scored 60 by a model".into()),
+                category: Some(Category::Other),
+                severity: Some(Severity::Medium),
+                ..LogFilter::default()
+            };
+            assert_eq!(ids(&all_pages(&store, ana, found).await), [raised[0].0]);
+            let minutes = store.per_minute(ana, i64::MIN, i64::MAX).await.unwrap();
+            assert_eq!(minutes, recount(&all));
+            let seen = minutes.iter().map(|counts| (counts.minute - first, counts.threats, counts.max_score));
+            let (one, two) = (Score::saturating(60), Score::saturating(80));
+            assert_eq!(seen.collect::<Vec<_>>(), [(0, 1, one), (1, 2, two)]);
+            // What was raised stays so once the store has moved on.
+            record_many_others(&store, bob).await;
+        }
+    }
+}
+
+pub(crate) async fn a_late_opinion_never_lowers_a_score(store: AnyStore) {
+    let (ana, bob) = (tenant(&store, "ana").await.id, tenant(&store, "bob").await.id);
+    let id = record(&store, log(ana, "x", 50)).await;
+    for _ in 0..2 {
+        let before = store.find(ana, id).await.unwrap();
+        let counts = store.per_minute(ana, i64::MIN, i64::MAX).await.unwrap();
+        for score in [0, 19, 49] {
+            assert!(!store.add_opinion(ana, id, with_opinion(score)).await.unwrap());
+            assert_eq!(store.find(ana, id).await.unwrap(), before);
+        }
+        assert!(store.add_opinion(ana, id, with_opinion(50)).await.unwrap());
+        assert_eq!(store.per_minute(ana, i64::MIN, i64::MAX).await.unwrap(), counts);
+        assert_eq!(ids(&all_pages(&store, ana, LogFilter::default()).await), [id]);
+        record_many_others(&store, bob).await;
+    }
+}
+
+pub(crate) async fn a_late_opinion_leaves_a_resolved_log_resolved(store: AnyStore) {
+    let (ana, bob) = (tenant(&store, "ana").await.id, tenant(&store, "bob").await.id);
+    let id = record(&store, log(ana, "x", 5)).await;
+    store.resolve(Owner::Tenant(ana), id, at(7)).await.unwrap();
+    for score in [60, 80] {
+        assert!(store.add_opinion(ana, id, with_opinion(score)).await.unwrap());
+        let record = store.find(ana, id).await.unwrap().unwrap();
+        assert_eq!((record.resolved_at, record.analysis), (Some(at(7)), with_opinion(score)));
+        assert_eq!(ids(&all_pages(&store, ana, LogFilter::default()).await), []);
+        let resolved = LogFilter { status: StatusFilter::Resolved, ..everything() };
+        assert_eq!(ids(&all_pages(&store, ana, resolved).await), [id]);
+        let counts = store.per_minute(ana, i64::MIN, i64::MAX).await.unwrap();
+        assert_eq!((counts[0].threats, counts[0].max_score.value()), (1, score));
+        record_many_others(&store, bob).await;
+    }
+}
+
+pub(crate) async fn a_late_opinion_of_another_tenants_log_changes_nothing(store: AnyStore) {
+    let (ana, bob) = (tenant(&store, "ana").await.id, tenant(&store, "bob").await.id);
+    let id = record(&store, log(ana, "x", 5)).await;
+    let elsewhere = ObjectId::from_parts(id.seconds(), [0xEE; 5], id.counter());
+    let never = ObjectId::from_parts(id.seconds(), id.origin(), id.counter() + 1000);
+    let before = store.find(ana, id).await.unwrap();
+    for _ in 0..2 {
+        for (owner, id) in [(bob, id), (elsewhere, id), (ana, elsewhere), (ana, never)] {
+            assert!(!store.add_opinion(owner, id, with_opinion(90)).await.unwrap());
+        }
+        assert_eq!(store.find(ana, id).await.unwrap(), before);
+        assert_eq!(ids(&all_pages(&store, ana, LogFilter::default()).await), []);
+        let counts = store.per_minute(ana, i64::MIN, i64::MAX).await.unwrap();
+        assert_eq!((counts[0].threats, counts[0].max_score.value()), (0, 5));
+        record_many_others(&store, bob).await;
+    }
 }

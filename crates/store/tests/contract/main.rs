@@ -6,6 +6,7 @@
 mod given;
 
 mod baselines;
+mod exchanges;
 mod logs;
 mod rename;
 mod scans;
@@ -34,6 +35,11 @@ macro_rules! keeps_its_promises {
                 logs::a_key_of_another_entry_is_told_apart,
                 logs::concurrent_retries_store_once,
                 logs::keys_of_different_tenants_do_not_meet,
+                logs::an_analysis_comes_back_with_what_a_model_said,
+                logs::a_late_opinion_raises_a_log_wherever_it_is_seen,
+                logs::a_late_opinion_never_lowers_a_score,
+                logs::a_late_opinion_leaves_a_resolved_log_resolved,
+                logs::a_late_opinion_of_another_tenants_log_changes_nothing,
                 rename::everything_moves_at_once,
                 rename::a_new_tenant_may_take_the_old_name_and_sees_nothing,
                 rename::nothing_is_lost_or_doubled_under_eight_writers,
@@ -45,6 +51,7 @@ macro_rules! keeps_its_promises {
                 tenants::a_key_leads_to_its_tenant,
                 tenants::a_refused_sign_up_leaves_nothing_behind,
                 tenants::what_is_not_changed_stays,
+                tenants::a_model_is_always_asked_until_that_is_changed,
                 tenants::an_unknown_tenant_cannot_be_changed,
                 scans::the_newest_come_first_page_by_page,
                 scans::a_scan_comes_back_as_it_went,
@@ -62,6 +69,12 @@ macro_rules! keeps_its_promises {
                 baselines::a_name_is_taken_once_for_each_tenant,
                 baselines::a_tenant_has_at_most_a_hundred,
                 baselines::a_removed_baseline_is_gone,
+                exchanges::what_was_sent_comes_back_byte_for_byte,
+                exchanges::another_tenant_sees_nothing,
+                exchanges::a_verdict_answers_until_it_expires,
+                exchanges::a_verdict_for_a_known_key_takes_the_formers_place,
+                exchanges::a_day_costs_what_its_exchanges_cost_together,
+                exchanges::an_exchange_is_kept_whole_or_not_at_all,
                 store::it_answers_when_it_works,
             );
         }

@@ -9,14 +9,18 @@ use std::{
 
 use sentinelflow_domain::{
     id::ObjectId,
-    store::{LogFilter, LogRecord, NewLog, NewTenant, Owner, Recorded, StatusFilter},
+    second_opinion::Ask,
+    store::{LogFilter, LogRecord, NewLog, NewTenant, Owner, Recorded, StatusFilter, TenantChange},
     tenant::{ApiKeyHash, Tenant},
 };
 use sentinelflow_store::{OpenError, SqliteStore};
 use tempfile::TempDir;
 
 use crate::{
-    given::{AnyStore, Opened, all_pages, at, everything, ids, log, new_tenant, record, tenant},
+    exchanges::{day_of, exchange, remembered},
+    given::{
+        AnyStore, Opened, all_pages, at, everything, ids, log, new_tenant, record, tenant, with_opinion,
+    },
     stats::recount,
 };
 
@@ -41,6 +45,13 @@ async fn reopening_finds_everything() {
     let ana = store.sign_up(NewTenant { api_key: Some(key), ..new_tenant("Ana") }).await.unwrap();
     let resolved = record(&store, log(ana.id, "x", 50)).await;
     store.resolve(Owner::Tenant(ana.id), resolved, at(3)).await.unwrap();
+    let raised = record(&store, log(ana.id, "z", 5)).await;
+    assert!(store.add_opinion(ana.id, raised, with_opinion(60)).await.unwrap());
+    let rarely = TenantChange { ask: Some(Ask::Uncertain), ..TenantChange::default() };
+    let ana = store.update_tenant(ana.id, rarely).await.unwrap().unwrap().tenant;
+    let (sent, verdict) = (exchange(1, at(0)), remembered(1, at(9)));
+    store.keep_exchange(ana.id, sent.clone(), vec![verdict.clone()]).await.unwrap();
+    let spent = store.spent(ana.id, day_of(at(0))).await.unwrap();
     let newest = record(&store, NewLog { received_at: at(999_000), ..log(ana.id, "y", 10) }).await;
     let logs = all_pages(&store, ana.id, everything()).await;
     let counts = store.per_minute(ana.id, i64::MIN, i64::MAX).await.unwrap();
@@ -51,11 +62,18 @@ async fn reopening_finds_everything() {
     assert_eq!(store.tenant_with_key(&key).await.unwrap(), Some(ana.clone()));
     assert_eq!(all_pages(&store, ana.id, everything()).await, logs);
     assert_eq!(store.per_minute(ana.id, i64::MIN, i64::MAX).await.unwrap(), counts);
+    assert_eq!(store.exchange(ana.id, sent.id).await.unwrap(), Some(sent));
+    assert_eq!(store.verdict(ana.id, verdict.key, at(0)).await.unwrap(), Some(verdict));
+    assert_eq!((store.spent(ana.id, day_of(at(0))).await.unwrap(), spent.tokens), (spent, 1_234));
     let next = record(&store, log(ana.id, "the clock stepped back", 10)).await;
     assert!(next > newest);
     let until = Some(at(1));
     let old = all_pages(&store, ana.id, LogFilter { until, ..everything() }).await;
-    assert_eq!(ids(&old), [next, resolved], "the id ran ahead of its receipt, and is found nevertheless");
+    assert_eq!(
+        ids(&old),
+        [next, raised, resolved],
+        "the id ran ahead of its receipt, and is found nevertheless"
+    );
 }
 
 #[tokio::test]
@@ -63,6 +81,7 @@ async fn lists_and_counts_are_whole_at_every_moment() {
     let place = TempDir::new().unwrap();
     let mut store = open(place.path());
     let owners = [tenant(&store, "ana").await.id, tenant(&store, "bob").await.id];
+    let mut recorded_before = Vec::new();
     // Enough for logs to be filed several times, with some waiting in between.
     for step in 1..=24 {
         let mut written = Vec::new();
@@ -73,8 +92,14 @@ async fn lists_and_counts_are_whole_at_every_moment() {
             };
             written.push(record(&store, new).await);
         }
-        for id in written.into_iter().step_by(7) {
-            store.resolve(Owner::Anyone, id, at(9)).await.unwrap();
+        for id in written.iter().step_by(7) {
+            store.resolve(Owner::Anyone, *id, at(9)).await.unwrap();
+        }
+        // Some of them were recorded just now, some are filed since the step before.
+        let earlier = std::mem::replace(&mut recorded_before, written.clone());
+        for (number, id) in written.into_iter().chain(earlier).enumerate().step_by(9) {
+            let score = u8::try_from(number * 37 % 101).unwrap();
+            store.add_opinion(owners[number % 2], id, with_opinion(score)).await.unwrap();
         }
         if step % 5 == 0 {
             drop(store);

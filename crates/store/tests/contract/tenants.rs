@@ -2,8 +2,9 @@
 
 use sentinelflow_domain::{
     id::ObjectId,
+    second_opinion::Ask,
     store::{NewTenant, StoreError, TenantChange},
-    tenant::{ApiKeyHash, PasswordHash, Plan},
+    tenant::{ApiKeyHash, PasswordHash, Plan, Tenant},
 };
 use tokio::task::JoinSet;
 
@@ -73,6 +74,21 @@ pub(crate) async fn what_is_not_changed_stays(store: AnyStore) {
     assert_eq!(store.password_of(ana.id).await.unwrap(), password("$new"));
     assert_eq!(store.tenant_named(&ana.username).await.unwrap(), Some(unchanged));
     assert_eq!(store.password_of(tenant(&store, "bob").await.id).await.unwrap(), None);
+}
+
+pub(crate) async fn a_model_is_always_asked_until_that_is_changed(store: AnyStore) {
+    let ana = tenant(&store, "ana").await;
+    assert_eq!(ana.ask, Ask::Always);
+    for ask in Ask::ALL {
+        let change = TenantChange { ask: Some(ask), ..TenantChange::default() };
+        let changed = store.update_tenant(ana.id, change).await.unwrap().unwrap().tenant;
+        assert_eq!(changed, Tenant { ask, ..ana.clone() });
+        let plan = TenantChange { plan: Some(Plan::Pro), ..TenantChange::default() };
+        assert_eq!(store.update_tenant(ana.id, plan).await.unwrap().unwrap().tenant.ask, ask);
+        assert_eq!(store.tenant_named(&ana.username).await.unwrap().unwrap().ask, ask);
+        let plan = TenantChange { plan: Some(Plan::Free), ..TenantChange::default() };
+        store.update_tenant(ana.id, plan).await.unwrap();
+    }
 }
 
 pub(crate) async fn an_unknown_tenant_cannot_be_changed(store: AnyStore) {

@@ -1,0 +1,303 @@
+//! The story of a second opinion: mask → remembered? → budget → ask → check. An outage is an answer, nobody waits longer
+//! than the deadline, and whatever left the process can be read back.
+
+mod asking;
+mod models;
+mod queue;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use moka::sync::Cache;
+use sentinelflow_domain::{
+    analysis::{Analysis, Degraded},
+    clock::Clock,
+    log_entry::LogEntry,
+    second_opinion::{Ask, AskedIn, Consultation, ModelVerdict, Opinion, QuestionKey, SecondOpinion, Spend},
+    store::ExchangeBook,
+    tenant::{Tenant, TenantId},
+};
+use tokio::sync::{Semaphore, watch};
+use tracing::error;
+
+use crate::{
+    breaker::Breaker,
+    budget::Budget,
+    gemini::Gemini,
+    mask::{Placeholder, restored},
+    meters,
+    openai_compatible::OpenAiCompatible,
+    provider::{Destination, Provider, Sender},
+    question::Question,
+    settings::{ProviderKind, Settings},
+};
+
+use self::{models::Models, queue::Queue};
+
+/// So many questions may be open at the same time; beyond that events are answered for without the model.
+const MOST_OPEN: usize = 4096;
+/// Of so many remembered verdicts that are used, one is asked for again.
+const ONE_RECHECK_IN: u64 = 100;
+
+/// Asks a language model. Cheap to clone.
+#[derive(Clone)]
+pub struct Consultant(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    provider: Box<dyn Provider>,
+    sender: Sender,
+    models: Models,
+    book: Arc<dyn ExchangeBook>,
+    clock: Arc<dyn Clock>,
+    remembered: Cache<Name, Arc<ModelVerdict>>,
+    /// Questions that were asked together with others: what one record says may have coloured the verdict on another, so
+    /// such verdicts are not remembered, and when the question comes again it is asked alone.
+    asked_in_company: Cache<Name, ()>,
+    open: Mutex<HashMap<Name, Flight>>,
+    queue: Queue,
+    budget: Budget,
+    breaker: Breaker,
+    permits: Arc<Semaphore>,
+    /// How many remembered verdicts were used.
+    uses: AtomicU64,
+}
+
+/// A question of a tenant. Verdicts are never shared between tenants.
+type Name = (TenantId, QuestionKey);
+
+/// A question that is being asked; whoever asks the same waits along.
+type Flight = watch::Receiver<Option<Outcome>>;
+
+/// What came of a question.
+#[derive(Debug, Clone)]
+enum Outcome {
+    Given { verdict: Arc<ModelVerdict>, is_remembered: bool },
+    Unavailable { reason: Degraded, asked: Option<AskedIn> },
+}
+
+impl Outcome {
+    fn unavailable(reason: Degraded) -> Self {
+        Self::Unavailable { reason, asked: None }
+    }
+}
+
+impl Consultant {
+    /// Returns a consultant that asks as the settings say; it opens no connection before it is asked. An error says that
+    /// nothing can be sent from here, as where no certificates are found to know a server by.
+    pub fn new(
+        settings: Settings,
+        book: Arc<dyn ExchangeBook>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, reqwest::Error> {
+        let (provider, sender) = connection(&settings)?;
+        let limit = Spend { tokens: settings.tokens_per_day, nano_usd: settings.nano_usd_per_day };
+        let remembered =
+            Cache::builder().max_capacity(settings.cache_entries).time_to_live(settings.cache_ttl).build();
+        Ok(Self(Arc::new(Inner {
+            models: Models::new(&settings.model, &settings.fallback_models),
+            remembered,
+            asked_in_company: Cache::builder().max_capacity(settings.cache_entries).build(),
+            open: Mutex::default(),
+            queue: Queue::default(),
+            budget: Budget::new(limit),
+            breaker: Breaker::new(),
+            permits: Arc::new(Semaphore::new(settings.concurrency)),
+            uses: AtomicU64::new(0),
+            settings,
+            provider,
+            sender,
+            book,
+            clock,
+        })))
+    }
+}
+
+/// Returns whose API is spoken and what carries it.
+pub(crate) fn connection(settings: &Settings) -> Result<(Box<dyn Provider>, Sender), reqwest::Error> {
+    let provider: Box<dyn Provider> = match settings.provider {
+        ProviderKind::Gemini => Box::new(Gemini { thinking_level: settings.thinking_level.clone() }),
+        ProviderKind::OpenAiCompatible => Box::new(OpenAiCompatible),
+    };
+    let destination = Destination {
+        base_url: &settings.base_url,
+        path: settings.path.as_deref(),
+        auth_header: settings.auth_header.clone(),
+        key: settings.key.as_ref(),
+        request_timeout: settings.request_timeout,
+    };
+    let sender = Sender::new(&*provider, destination)?;
+    Ok((provider, sender))
+}
+
+#[async_trait]
+impl SecondOpinion for Consultant {
+    async fn consult(&self, tenant: &Tenant, entry: &LogEntry, analysis: &Analysis) -> Consultation {
+        let inner = &self.0;
+        let ask = inner.settings.ask.min(tenant.ask);
+        if ask == Ask::Never {
+            return now(Opinion::unavailable(Degraded::ModelOff));
+        }
+        if !ask.includes(analysis.score) {
+            return now(Opinion::NotAsked);
+        }
+        let question = Question::about(entry, analysis, &inner.models.current());
+        let placeholders = question.placeholders.clone();
+        let name = (tenant.id, question.key);
+        if let Some(verdict) = inner.recall(&name) {
+            inner.recheck_now_and_then(tenant.id, question, &verdict);
+            return now(told(Outcome::Given { verdict, is_remembered: true }, &placeholders));
+        }
+        let mut flight = match inner.join_or_start(tenant.id, question) {
+            Ok(flight) => flight,
+            Err(reason) => return now(told(Outcome::unavailable(reason), &placeholders)),
+        };
+        match tokio::time::timeout(inner.settings.timeout, landed(&mut flight)).await {
+            Ok(outcome) => now(told(outcome, &placeholders)),
+            Err(_) => Consultation {
+                opinion: told(Outcome::unavailable(Degraded::ModelTimeout), &placeholders),
+                later: Some(Box::pin(async move { told(landed(&mut flight).await, &placeholders) })),
+            },
+        }
+    }
+}
+
+fn now(opinion: Opinion) -> Consultation {
+    Consultation { opinion, later: None }
+}
+
+/// Waits for what comes of a question.
+async fn landed(flight: &mut Flight) -> Outcome {
+    let landed = flight.wait_for(Option::is_some).await;
+    let outcome = landed.ok().and_then(|outcome| outcome.clone());
+    // Only a defect of ours ends a flight without an outcome.
+    outcome.unwrap_or_else(|| Outcome::unavailable(Degraded::ModelUnavailable))
+}
+
+/// Returns the opinion on one event, whose own values stand in the model's words.
+fn told(outcome: Outcome, placeholders: &[Placeholder]) -> Opinion {
+    match outcome {
+        Outcome::Unavailable { reason, asked } => {
+            meters::unavailable(reason);
+            Opinion::Unavailable { reason, asked }
+        }
+        Outcome::Given { verdict, is_remembered } => {
+            meters::given(is_remembered);
+            let mut verdict = Arc::unwrap_or_clone(verdict);
+            if let Some(summary) = restored(&verdict.summary, placeholders) {
+                verdict.summary = summary.into();
+            }
+            if let Some(measures) =
+                verdict.prevention_measures.as_deref().and_then(|words| restored(words, placeholders))
+            {
+                verdict.prevention_measures = Some(measures.into());
+            }
+            Opinion::Given { verdict, is_remembered }
+        }
+    }
+}
+
+impl Inner {
+    /// Returns the verdict that the same question got, unless another model answers by now.
+    fn recall(&self, name: &Name) -> Option<Arc<ModelVerdict>> {
+        self.remembered.get(name).filter(|verdict| self.models.still_answers(&verdict.model))
+    }
+
+    /// Returns the flight of a question, or why there is none.
+    fn join_or_start(self: &Arc<Self>, tenant: TenantId, question: Question) -> Result<Flight, Degraded> {
+        let name = (tenant, question.key);
+        let mut open = self.lock_open();
+        if let Some(flight) = open.get(&name) {
+            return Ok(flight.clone());
+        }
+        // Not even the store is asked what it remembers: events come as fast as the rules judge them.
+        if let Some(reason) = self.breaker.refuses() {
+            return Err(reason);
+        }
+        if open.len() >= MOST_OPEN {
+            return Err(Degraded::ModelRateLimited);
+        }
+        let (landing, flight) = watch::channel(None);
+        open.insert(name, flight.clone());
+        let departure = Departure { inner: Arc::clone(self), name };
+        tokio::spawn(async move {
+            let outcome = departure.inner.answer(tenant, question).await;
+            // Whoever asks from now on finds what is remembered.
+            drop(departure);
+            landing.send_replace(Some(outcome));
+        });
+        Ok(flight)
+    }
+
+    /// Returns what comes of a question that nobody else is asking.
+    async fn answer(self: &Arc<Self>, tenant: TenantId, question: Question) -> Outcome {
+        let now = self.clock.now();
+        match self.book.verdict(tenant, question.key, now).await {
+            Ok(Some(known)) if self.models.still_answers(&known.verdict.model) => {
+                let verdict = Arc::new(known.verdict);
+                self.remembered.insert((tenant, question.key), Arc::clone(&verdict));
+                return Outcome::Given { verdict, is_remembered: true };
+            }
+            Ok(_) => {}
+            Err(error) => error!(error = ?error, "What a model said before can't be read: it is asked again"),
+        }
+        if !self.budget.knows(tenant, now) {
+            match self.book.spent(tenant, crate::budget::day_of(now)).await {
+                Ok(spent) => self.budget.recall(tenant, now, spent),
+                Err(error) => {
+                    error!(error = ?error, "What a tenant has spent can't be read: its events are not asked about");
+                    return Outcome::unavailable(Degraded::Budget);
+                }
+            }
+        }
+        self.ask_soon(tenant, question).await
+    }
+
+    /// Asks again about a few of the questions whose answers are remembered, and counts how often they agree.
+    fn recheck_now_and_then(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        question: Question,
+        known: &Arc<ModelVerdict>,
+    ) {
+        if !self.uses.fetch_add(1, Ordering::Relaxed).wrapping_add(1).is_multiple_of(ONE_RECHECK_IN) {
+            return;
+        }
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
+        if self.breaker.refuses().is_some() {
+            return;
+        }
+        let (inner, known) = (Arc::clone(self), Arc::clone(known));
+        tokio::spawn(async move {
+            // What it has spent is known since the verdict was first looked for, unless the day is new.
+            if inner.budget.knows(tenant, inner.clock.now())
+                && let Outcome::Given { verdict, .. } = inner.ask_alone(tenant, question).await
+            {
+                meters::rechecked(verdict.score.severity() == known.score.severity());
+            }
+            drop(permit);
+        });
+    }
+
+    fn lock_open(&self) -> std::sync::MutexGuard<'_, HashMap<Name, Flight>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A question that is open as long as this lives.
+struct Departure {
+    inner: Arc<Inner>,
+    name: Name,
+}
+
+impl Drop for Departure {
+    fn drop(&mut self) {
+        self.inner.lock_open().remove(&self.name);
+    }
+}

@@ -1,0 +1,311 @@
+//! One request: reserve → admit → send, perhaps again → check → keep → tell. A record that spoils an answer for the
+//! others is found by asking about each one alone.
+
+use std::{sync::Arc, time::Duration};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use sentinelflow_domain::{
+    analysis::Degraded,
+    second_opinion::{AskedIn, Exchange, ExchangeId, ModelVerdict, RememberedVerdict, Spend},
+    tenant::TenantId,
+    time::Timestamp,
+};
+use tokio::{sync::oneshot, time::Instant};
+use tracing::{error, warn};
+
+use super::{Inner, Outcome, queue::Waiting};
+use crate::{
+    answer::{Unusable, verdicts},
+    meters,
+    prompt::{INSTRUCTIONS, Prompt},
+    provider::{Fault, Reply, Usage},
+    question::Question,
+};
+
+/// So often at most is an event the subject of a request.
+const MOST_CALLS: u32 = 3;
+/// So much of an answer is kept.
+const KEPT_ANSWER_BYTES: usize = 16 * 1024;
+
+/// What became of a prompt.
+struct Sent {
+    /// The body that was sent last.
+    body: String,
+    model: Arc<str>,
+    result: Result<Reply, Fault>,
+}
+
+impl Inner {
+    /// Asks several questions at once and tells everybody who waits.
+    pub(super) async fn ask(&self, tenant: TenantId, batch: Vec<Waiting>) {
+        let Some((spoilt, calls_left, fault)) = self.ask_together(tenant, batch, MOST_CALLS).await else {
+            return;
+        };
+        // Too long an answer is for fewer records; otherwise one of them is the reason, and the others needn't suffer.
+        let per_request = if matches!(fault, Fault::Truncated(_)) { spoilt.len().div_ceil(2) } else { 1 };
+        let mut left = spoilt.into_iter().peekable();
+        while left.peek().is_some() {
+            let part: Vec<Waiting> = left.by_ref().take(per_request).collect();
+            let spoilt_again = self.ask_together(tenant, part, calls_left.min(1)).await;
+            if let Some((part, _, fault)) = spoilt_again {
+                tell_all(part, &Outcome::unavailable(fault.degraded()));
+            }
+        }
+    }
+
+    /// Asks one question whose answer is remembered already.
+    pub(super) async fn ask_alone(&self, tenant: TenantId, question: Question) -> Outcome {
+        let (outcome, answered) = oneshot::channel();
+        let unanswered = self.ask_together(tenant, vec![Waiting { question, outcome }], 1).await;
+        match unanswered {
+            Some((_, _, fault)) => Outcome::unavailable(fault.degraded()),
+            None => answered.await.unwrap_or_else(|_| Outcome::unavailable(Degraded::ModelUnavailable)),
+        }
+    }
+
+    /// Asks in one request. Returns those who wait, how many calls are left for them and why, if it is worth asking about
+    /// fewer of them at once.
+    async fn ask_together(
+        &self,
+        tenant: TenantId,
+        batch: Vec<Waiting>,
+        mut calls_left: u32,
+    ) -> Option<(Vec<Waiting>, u32, Fault)> {
+        let prompt = match Prompt::new(batch.iter().map(|waiting| &*waiting.question.record)) {
+            Ok(prompt) => prompt,
+            Err(error) => {
+                error!(error = %error, "There is no randomness to ask a model with");
+                tell_all(batch, &Outcome::unavailable(Degraded::ModelUnavailable));
+                return None;
+            }
+        };
+        let asked_at = self.clock.now();
+        let most = self.settings.prices.spend(&self.models.current(), prompt.most_usage());
+        let Some(reservation) = self.budget.reserve(tenant, asked_at, most) else {
+            tell_all(batch, &Outcome::unavailable(Degraded::Budget));
+            return None;
+        };
+        if let Err(reason) = self.breaker.admit() {
+            self.budget.settle(reservation, Spend::default());
+            tell_all(batch, &Outcome::unavailable(reason));
+            return None;
+        }
+        let started = Instant::now();
+        let sent = self.send(&prompt, &mut calls_left).await;
+        self.tell_breaker(&sent.result);
+        let exchange = match new_exchange_id() {
+            Ok(id) => id,
+            Err(error) => {
+                error!(error = %error, "There is no randomness to name an exchange with");
+                ExchangeId([0; 16])
+            }
+        };
+        let read = sent.result.clone().and_then(|reply| {
+            self.models.answered(&sent.model, &reply.model);
+            verdicts(&reply, &prompt, exchange).map_err(|unusable| {
+                self.warn_of(unusable, exchange);
+                Fault::Invalid(reply.usage)
+            })
+        });
+        let spent = self.spent(&sent, &read, &prompt);
+        self.budget.settle(reservation, spent);
+        let is_alone = batch.len() == 1;
+        let remembered = match &read {
+            Ok(verdicts) if is_alone => self.to_remember(&batch, verdicts, asked_at),
+            _ => Vec::new(),
+        };
+        for known in &remembered {
+            self.remembered.insert((tenant, known.key), Arc::new(known.verdict.clone()));
+        }
+        let kept = Exchange {
+            id: exchange,
+            asked_at,
+            url: self.sender.url(&*self.provider, &sent.model),
+            sent: sent.body,
+            answer: sent.result.as_ref().ok().map(|reply| shortened(&reply.text)),
+            failure: read.as_ref().err().map(|fault| fault.degraded().as_str().to_owned()),
+            model: sent.result.as_ref().ok().map(|reply| reply.model.to_string()),
+            duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            spent,
+        };
+        if let Err(error) = self.book.keep_exchange(tenant, kept, remembered).await {
+            error!(error = ?error, "What was sent to the model can't be kept");
+        }
+        match read {
+            Ok(verdicts) => {
+                if !is_alone {
+                    for waiting in &batch {
+                        self.asked_in_company.insert((tenant, waiting.question.key), ());
+                    }
+                }
+                tell_each(batch, verdicts, &prompt, exchange);
+                None
+            }
+            Err(fault @ (Fault::Blocked(_) | Fault::Truncated(_) | Fault::Invalid(_)))
+                if !is_alone && calls_left > 0 =>
+            {
+                Some((batch, calls_left, fault))
+            }
+            Err(fault) => {
+                let reason = fault.degraded();
+                for (waiting, record) in batch.into_iter().zip(&prompt.ids) {
+                    let asked = AskedIn { exchange, record: Arc::clone(record) };
+                    tell(waiting, Outcome::Unavailable { reason, asked: Some(asked) });
+                }
+                None
+            }
+        }
+    }
+
+    /// Sends a prompt, again where that may help and the deadline leaves time for it.
+    async fn send(&self, prompt: &Prompt, calls_left: &mut u32) -> Sent {
+        let delays = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(Duration::from_secs(2))
+            .with_jitter();
+        let mut delays = delays.build();
+        loop {
+            let model = self.models.current();
+            let body = self.provider.body(&model, prompt).to_string();
+            *calls_left = calls_left.saturating_sub(1);
+            let started = Instant::now();
+            let result = self.sender.send(&*self.provider, &model, &body).await;
+            meters::called(started.elapsed(), result.as_ref().err());
+            let wait = match &result {
+                Err(fault) if *calls_left > 0 => self.wait_before_retry(fault, &model, &mut delays),
+                _ => None,
+            };
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Sent { body, model, result },
+            }
+        }
+    }
+
+    /// Returns how long to wait before the same is sent again, `None` if it is not to be.
+    fn wait_before_retry(
+        &self,
+        fault: &Fault,
+        model: &str,
+        delays: &mut impl Iterator<Item = Duration>,
+    ) -> Option<Duration> {
+        match fault {
+            Fault::NoSuchModel => self.models.turn_from(model).then_some(Duration::ZERO),
+            // Nobody waits for so long: the breaker does.
+            Fault::RateLimited(Some(hint)) if *hint >= self.settings.timeout => None,
+            Fault::RateLimited(Some(hint)) => delays.next().map(|delay| delay.max(*hint)),
+            fault if fault.passes() => delays.next(),
+            _ => None,
+        }
+    }
+
+    fn tell_breaker(&self, result: &Result<Reply, Fault>) {
+        match result {
+            // The provider works; what it makes of a record is the record's matter.
+            Ok(_) | Err(Fault::Blocked(_) | Fault::Truncated(_) | Fault::Invalid(_)) => {
+                self.breaker.succeeded()
+            }
+            Err(fault) => {
+                if self.breaker.failed(fault) {
+                    warn!(llm.fault = %fault, "The model is not asked for a while: {fault}");
+                }
+            }
+        }
+    }
+
+    /// Only of the form: an answer may hold whatever an attacker had it say.
+    #[expect(clippy::unused_self, reason = "it is told by the consultant")]
+    fn warn_of(&self, unusable: Unusable, exchange: ExchangeId) {
+        warn!(llm.exchange = %exchange, "An answer of the model is not used: {unusable}");
+        meters::unusable(unusable);
+    }
+
+    /// Returns what a request has cost, guessed where the provider does not say.
+    fn spent(&self, sent: &Sent, read: &Result<Vec<Option<ModelVerdict>>, Fault>, prompt: &Prompt) -> Spend {
+        let model = sent.result.as_ref().map_or(&sent.model, |reply| &reply.model);
+        let usage = match (&sent.result, read) {
+            (Ok(reply), _) => Some(
+                reply
+                    .usage
+                    .unwrap_or_else(|| Usage { output: tokens_of(&reply.text), ..prompt.least_usage() }),
+            ),
+            // It may have been worked on and billed all the same.
+            (Err(Fault::TimedOut), _) => Some(prompt.least_usage()),
+            (Err(fault), _) => fault.usage(),
+        };
+        let spent = self.settings.prices.spend(model, usage.unwrap_or_default());
+        meters::spent(spent);
+        spent
+    }
+
+    fn to_remember(
+        &self,
+        batch: &[Waiting],
+        verdicts: &[Option<ModelVerdict>],
+        now: Timestamp,
+    ) -> Vec<RememberedVerdict> {
+        let ttl_ms = i64::try_from(self.settings.cache_ttl.as_millis()).unwrap_or(i64::MAX);
+        let expires_at = Timestamp::from_millis(now.as_millis().saturating_add(ttl_ms));
+        let remembered = batch.iter().zip(verdicts).filter_map(|(waiting, verdict)| {
+            let verdict = verdict.clone()?;
+            Some(RememberedVerdict { key: waiting.question.key, verdict, expires_at })
+        });
+        remembered.collect()
+    }
+}
+
+impl Prompt {
+    /// What asking takes at most.
+    fn most_usage(&self) -> Usage {
+        Usage { output: u64::from(self.max_output_tokens), ..self.least_usage() }
+    }
+
+    /// What asking takes even if nothing comes back. Providers say that a token is about four characters.
+    fn least_usage(&self) -> Usage {
+        Usage { prompt: tokens_of(INSTRUCTIONS) + tokens_of(&self.user), cached: 0, output: 0 }
+    }
+}
+
+fn tokens_of(text: &str) -> u64 {
+    (text.chars().count() as u64).div_ceil(4)
+}
+
+fn new_exchange_id() -> Result<ExchangeId, getrandom::Error> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)?;
+    Ok(ExchangeId(random))
+}
+
+fn shortened(text: &str) -> String {
+    text.get(..text.floor_char_boundary(KEPT_ANSWER_BYTES)).unwrap_or_default().to_owned()
+}
+
+fn tell(waiting: Waiting, outcome: Outcome) {
+    // Whoever went away doesn't want it.
+    drop(waiting.outcome.send(outcome));
+}
+
+fn tell_all(batch: Vec<Waiting>, outcome: &Outcome) {
+    for waiting in batch {
+        tell(waiting, outcome.clone());
+    }
+}
+
+/// A record that the answer leaves out has none.
+fn tell_each(
+    batch: Vec<Waiting>,
+    verdicts: Vec<Option<ModelVerdict>>,
+    prompt: &Prompt,
+    exchange: ExchangeId,
+) {
+    for ((waiting, verdict), record) in batch.into_iter().zip(verdicts).zip(&prompt.ids) {
+        let outcome = match verdict {
+            Some(verdict) => Outcome::Given { verdict: Arc::new(verdict), is_remembered: false },
+            None => Outcome::Unavailable {
+                reason: Degraded::ModelAnswerInvalid,
+                asked: Some(AskedIn { exchange, record: Arc::clone(record) }),
+            },
+        };
+        tell(waiting, outcome);
+    }
+}

@@ -1,0 +1,194 @@
+//! Passwords among the arguments of well-known programs, which name them by a letter or only by their place.
+
+use std::ops::Range;
+
+use crate::redact::{
+    Finds, Kind, ordinary,
+    values::{self, quoted, skip_audit_name},
+    written::{begins_word, read, run},
+};
+
+/// A program that takes a password.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) names: &'static [&'static str],
+    takes: Takes,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Takes {
+    /// After or within one of these options.
+    Option(&'static [&'static str]),
+    /// After a mark within the argument of one of these options, as in `-u anna:x`.
+    Part(&'static [&'static str], u8),
+    /// In the argument that has this place, options not counted.
+    Place(usize),
+    /// As the last argument.
+    Last,
+    /// In the argument before the pipe into it.
+    Piped,
+}
+
+pub(super) const CLIENTS: &[Client] = &[
+    Client {
+        names: &["mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlsh", "mariadb", "mariadb-dump", "sshpass"],
+        takes: Takes::Option(&["-p"]),
+    },
+    Client {
+        names: &["psexec", "psexec64", "paexec", "mongo", "mongosh", "mongodump", "mongorestore", "evil-winrm"],
+        takes: Takes::Option(&["-p"]),
+    },
+    Client { names: &["crackmapexec", "netexec", "nxc", "hydra", "rdesktop", "mosquitto_pub"], takes: Takes::Option(&["-p", "-P"]) },
+    Client { names: &["docker login", "podman login", "helm login", "az login", "oc login"], takes: Takes::Option(&["-p"]) },
+    Client { names: &["redis-cli"], takes: Takes::Option(&["-a"]) },
+    Client { names: &["sqlcmd", "bcp", "osql", "tsql", "ipmitool", "zip", "unzip"], takes: Takes::Option(&["-P"]) },
+    Client { names: &["7z", "7za", "rar", "unrar"], takes: Takes::Option(&["-p", "-hp"]) },
+    Client { names: &["plink", "pscp", "psftp"], takes: Takes::Option(&["-pw"]) },
+    Client { names: &["ldapsearch", "ldapmodify", "ldapadd", "ldapdelete", "ldapwhoami"], takes: Takes::Option(&["-w"]) },
+    Client { names: &["xfreerdp", "schtasks"], takes: Takes::Option(&["/p:", "/p", "/rp"]) },
+    Client { names: &["snmpwalk", "snmpget", "snmpset", "snmpbulkwalk"], takes: Takes::Option(&["-c", "-A", "-X"]) },
+    Client { names: &["useradd", "usermod", "certutil"], takes: Takes::Option(&["-p"]) },
+    Client { names: &["curl", "http"], takes: Takes::Part(&["-u", "--user", "-U", "--proxy-user", "-a"], b':') },
+    Client { names: &["smbclient", "rpcclient", "smbmap"], takes: Takes::Part(&["-U", "--user"], b'%') },
+    Client { names: &["net user", "net1 user", "net use", "net1 use"], takes: Takes::Place(1) },
+    Client { names: &["ConvertTo-SecureString"], takes: Takes::Place(0) },
+    Client { names: &["htpasswd -b", "htpasswd -nb", "htpasswd -bc", "htpasswd -cb", "htpasswd -bnB"], takes: Takes::Last },
+    Client { names: &["snmp-server community"], takes: Takes::Place(0) },
+    Client { names: &["requirepass", "masterauth"], takes: Takes::Place(0) },
+    Client { names: &["chpasswd", "passwd --stdin"], takes: Takes::Piped },
+];
+
+/// How much of a command is read.
+const LONGEST: usize = 1 << 10;
+
+/// Looks at the arguments of a program.
+pub(super) fn look(bytes: &[u8], hit: Range<usize>, client: &Client, finds: &mut Finds) {
+    if !begins_word(bytes, hit.start) || bytes.get(hit.start.wrapping_sub(1)) == Some(&b'-') {
+        return;
+    }
+    if matches!(client.takes, Takes::Piped) {
+        return piped(bytes, hit.start, finds);
+    }
+    let at = hit.end + if bytes.get(hit.end..hit.end + 4).is_some_and(|end| end.eq_ignore_ascii_case(b".exe")) { 4 } else { 0 };
+    let at = at + run(bytes, at, 1, |byte| matches!(byte, b'"' | b'\''));
+    if !matches!(bytes.get(at), Some(b' ' | b'\t' | b',')) {
+        return;
+    }
+    let mut arguments = Arguments { bytes, at, end: bytes.len().min(at + LONGEST) };
+    match client.takes {
+        Takes::Option(names) => {
+            while let Some(argument) = arguments.next() {
+                if let Some(value) = value_of(bytes, &argument, names, &mut arguments) {
+                    add(bytes, value, finds);
+                }
+            }
+        }
+        Takes::Part(names, mark) => {
+            while let Some(argument) = arguments.next() {
+                let Some(value) = value_of(bytes, &argument, names, &mut arguments) else { continue };
+                if let Some(place) = memchr::memchr(mark, &bytes[value.clone()]) {
+                    add(bytes, value.start + place + 1..value.end, finds);
+                }
+            }
+        }
+        Takes::Place(place) => {
+            let mut plain = arguments.filter(|argument| !is_option(&bytes[argument.clone()]));
+            if let Some(argument) = plain.nth(place)
+                && &bytes[argument.clone()] != b"*"
+            {
+                add(bytes, argument, finds);
+            }
+        }
+        Takes::Last => {
+            if let Some(argument) = arguments.last() {
+                add(bytes, argument, finds);
+            }
+        }
+        Takes::Piped => {}
+    }
+}
+
+/// Returns the value of one of these options: the rest of the argument, or the next one.
+fn value_of(
+    bytes: &[u8],
+    argument: &Range<usize>,
+    names: &[&str],
+    arguments: &mut Arguments,
+) -> Option<Range<usize>> {
+    let text = &bytes[argument.clone()];
+    let name = names.iter().find(|name| text.starts_with(name.as_bytes()))?;
+    if text.len() == name.len() {
+        return arguments.next().filter(|next| bytes[next.start] != b'-');
+    }
+    // `-password` and `--user-agent` are other options, which may be known by their names.
+    let rest = &text[name.len()..];
+    let is_other = name.starts_with("--") && rest[0] != b'=' || rest.starts_with(b"assw") || *name == "/p" || *name == "-a";
+    let start = argument.start + name.len() + usize::from(rest[0] == b'=');
+    (!is_other).then_some(start..argument.end)
+}
+
+/// `echo root:x | chpasswd`, `echo x | passwd --stdin root`
+fn piped(bytes: &[u8], program: usize, finds: &mut Finds) {
+    let line = &bytes[program.saturating_sub(LONGEST)..program];
+    let Some(pipe) = memchr::memrchr(b'|', line) else { return };
+    let before = line[..pipe].trim_ascii_end();
+    let Some(space) = memchr::memrchr(b' ', before) else { return };
+    let start = program - line.len() + space + 1;
+    let word = values::unwrapped(bytes, start..start + before.len() - space - 1);
+    let user = memchr::memchr(b':', &bytes[word.clone()]).map_or(0, |colon| colon + 1);
+    add(bytes, word.start + user..word.end, finds);
+}
+
+fn is_option(argument: &[u8]) -> bool {
+    matches!(argument, [b'-', second, ..] if second.is_ascii_alphabetic() || *second == b'-')
+        || matches!(argument, [b'/', rest @ ..] if !rest.contains(&b'/') && rest.len() <= 24)
+}
+
+fn add(bytes: &[u8], value: Range<usize>, finds: &mut Finds) {
+    if !ordinary::is_in_its_place(&bytes[value.clone()]) {
+        finds.add(Kind::Password, value);
+    }
+}
+
+/// The arguments of a command, as a shell takes them, a list in JSON has them, or the kernel's audit writes them.
+struct Arguments<'t> {
+    bytes: &'t [u8],
+    at: usize,
+    end: usize,
+}
+
+impl Iterator for Arguments<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let is_between = |byte: u8| matches!(byte, b' ' | b'\t' | b',' | b'[');
+        self.at += run(self.bytes, self.at, LONGEST, is_between);
+        self.at = skip_audit_name(self.bytes, self.at);
+        let mark = read(self.bytes, self.at);
+        let ends = mark.is_blank() || matches!(mark.byte, b'|' | b';' | b']' | b'>' | b'<' | b'&') && mark.len == 1;
+        if ends || self.at >= self.end {
+            return None;
+        }
+        if mark.is_quote() {
+            let quoted = quoted(self.bytes, self.at);
+            self.at = quoted.end.max(self.at + mark.len);
+            return Some(quoted.inner);
+        }
+        let start = self.at;
+        loop {
+            let mark = read(self.bytes, self.at);
+            if mark.is_blank() || mark.is_quote() && self.ends_with(mark.len) {
+                return Some(start..self.at);
+            }
+            self.at = if mark.is_quote() { quoted(self.bytes, self.at).end } else { self.at + mark.len };
+        }
+    }
+}
+
+impl Arguments<'_> {
+    /// Whether the command ends with the quote that stands here.
+    fn ends_with(&self, length: usize) -> bool {
+        let next = read(self.bytes, self.at + length);
+        next.is_blank() || matches!(next.byte, b',' | b']' | b'}' | b')' | b';')
+    }
+}

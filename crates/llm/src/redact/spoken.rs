@@ -1,0 +1,238 @@
+//! Secrets in sentences and statements: `the password is x`, `your code is 123456`, `IDENTIFIED BY 'x'`, `PASS x`.
+
+use std::ops::Range;
+
+use memchr::memmem;
+
+use crate::redact::{
+    Finds, Kind,
+    named::{Name, word_before},
+    names::{self, Demand, Meaning},
+    ordinary, tokens, values,
+    written::{Writing, read, run, run_before, skip_spaces},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Statement {
+    /// SQL's `IDENTIFIED BY 'x'`
+    Identified,
+    /// SQL's `SET PASSWORD FOR anna = 'x'`
+    SetPassword,
+    /// A honeypot's `login attempt [root/x]`
+    LoginAttempt,
+}
+
+/// What tells that the secret comes next. In order.
+const VERBS: &[&str] = &[
+    "=", "are", "as", "be", "est", "into", "is", "ist", "lautet", "to", "was", "ar", "es", "\u{e8}", "\u{e9}",
+];
+
+/// Words with letters and digits that are no passwords. In order.
+const ALGORITHMS: &[&str] = &[
+    "argon2", "base64", "bcrypt2", "ipv4", "ipv6", "md4", "md5", "oauth2", "pbkdf2", "pkcs12", "pkcs8", "sha1",
+    "sha2", "sha256", "sha3", "sha512", "ssh2", "tls1.2", "tls1.3", "utf8", "v1", "v2", "v3", "x509",
+];
+
+/// Looks at what follows a name that no mark divides from it.
+pub(super) fn follow(bytes: &[u8], name: &Name, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) {
+    let end = name.range.end;
+    let at = skip_spaces(bytes, end, Writing::Plain);
+    if at == end || read(bytes, at).is_blank() {
+        return;
+    }
+    if read(bytes, at).is_quote() {
+        return in_quotes(bytes, at, meaning, finds);
+    }
+    let word = values::word(bytes, at);
+    let text = &bytes[word.clone()];
+    if is_verb(text) {
+        return after_verb(bytes, word.end, meaning, finds);
+    }
+    let is_plain_word = text.iter().all(u8::is_ascii_lowercase);
+    if is_plain_word && ordinary::is_of_a_sentence(text) {
+        return nearby(bytes, name, meaning, finds);
+    }
+    let value = unquoted(bytes, word);
+    let text = &bytes[value.clone()];
+    let is_typed = matches!(text, [b'0' | b'4'..=b'9']);
+    if is_typed {
+        return after_type(bytes, value.end, meaning, finds);
+    }
+    let is_after_user = names_a_user(bytes, name.range.start) && !ordinary::is_of_a_sentence(text);
+    let is_lone = is_command(bytes, name) && !ordinary::is_of_a_sentence(text);
+    let is_number = (4..=10).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
+    let is_likely = is_marked(text) || is_number || is_after_user || is_lone;
+    if !is_likely || ordinary::is_in_its_place(text) || ordinary::is_participle(text) {
+        return nearby(bytes, name, meaning, finds);
+    }
+    let Some(meaning) = meaning() else { return };
+    let fits = match meaning.demand {
+        Demand::Code => is_number && !is_year(text),
+        Demand::Anything | Demand::Phrase => meaning.kind == Kind::Password && !is_number || is_after_user,
+        _ => false,
+    };
+    if fits {
+        finds.add(meaning.kind, value);
+    } else {
+        tokens::nearby(bytes, end, meaning, finds);
+    }
+}
+
+pub(super) fn look(bytes: &[u8], hit: Range<usize>, statement: Statement, finds: &mut Finds) {
+    match statement {
+        Statement::Identified => {
+            if let Some(value) = quoted_on_line(bytes, hit.end, 64) {
+                finds.add(Kind::Password, value);
+            }
+        }
+        Statement::SetPassword => {
+            let line = hit.end..values::line_end(bytes, hit.end).min(hit.end + 256);
+            if let Some(equals) = memchr::memchr(b'=', &bytes[line.clone()])
+                && let Some(value) = quoted_on_line(bytes, line.start + equals, 32)
+            {
+                finds.add(Kind::Password, value);
+            }
+        }
+        Statement::LoginAttempt => login_attempt(bytes, hit.end, finds),
+    }
+}
+
+fn is_verb(word: &[u8]) -> bool {
+    VERBS.iter().any(|verb| word.eq_ignore_ascii_case(verb.as_bytes()))
+}
+
+/// `password 'x'`, as in SQL; not `key "x" not found`.
+fn in_quotes(bytes: &[u8], at: usize, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) {
+    let value = values::quoted(bytes, at).inner;
+    let text = &bytes[value.clone()];
+    let first = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+    let is_sentence = first.len() < text.len() && ordinary::is_of_a_sentence(first);
+    if is_sentence || ordinary::is_in_its_place(text) {
+        return;
+    }
+    if let Some(meaning) = meaning().filter(|meaning| meaning.kind == Kind::Password && is_certain(meaning)) {
+        finds.add(meaning.kind, value);
+    }
+}
+
+fn is_certain(meaning: &Meaning) -> bool {
+    matches!(meaning.demand, Demand::Anything | Demand::Phrase | Demand::Code)
+}
+
+fn after_verb(bytes: &[u8], at: usize, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) {
+    let mut at = skip_spaces(bytes, at, Writing::Plain);
+    for skipped in [&b"now "[..], b"set to ", b"changed to ", b"called ", b": "] {
+        let is_there = bytes.get(at..at + skipped.len()).is_some_and(|word| word.eq_ignore_ascii_case(skipped));
+        at += if is_there { skipped.len() } else { 0 };
+    }
+    let mark = read(bytes, at);
+    let is_quoted = mark.is_quote();
+    let value = if is_quoted { values::quoted(bytes, at).inner } else { unquoted(bytes, values::word(bytes, at)) };
+    let text = &bytes[value.clone()];
+    if ordinary::is_in_its_place(text) || !is_quoted && ordinary::is_of_a_sentence(text) {
+        return;
+    }
+    let Some(meaning) = meaning().filter(is_certain) else { return };
+    let ends_line = read(bytes, skip_spaces(bytes, value.end, Writing::Plain)).is_blank()
+        || bytes.get(value.end) == Some(&b'.') && read(bytes, value.end + 1).is_blank();
+    let is_likely = match (meaning.demand, meaning.kind) {
+        _ if is_quoted => true,
+        (Demand::Code, _) => text.iter().any(u8::is_ascii_digit) && text.len() >= 4,
+        (_, Kind::Password) => is_marked(text) || is_mixed_case(text) || ends_line && !ordinary::is_participle(text),
+        _ => is_marked(text) && text.len() >= 8,
+    };
+    if is_likely {
+        finds.add(meaning.kind, value);
+    }
+}
+
+/// Routers write how a password is encrypted before it: `secret 5 $1$…`, `password 7 0822455D0A16`.
+fn after_type(bytes: &[u8], at: usize, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) {
+    let value = unquoted(bytes, values::word(bytes, skip_spaces(bytes, at, Writing::Plain)));
+    let text = &bytes[value.clone()];
+    let is_likely = text.len() >= 4 && text.iter().any(|byte| !byte.is_ascii_alphabetic());
+    if is_likely
+        && !ordinary::is_in_its_place(text)
+        && let Some(meaning) = meaning().filter(is_certain)
+    {
+        finds.add(meaning.kind, value);
+    }
+}
+
+fn nearby(bytes: &[u8], name: &Name, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) {
+    if tokens::is_any_near(bytes, name.range.end)
+        && let Some(meaning) = meaning()
+    {
+        tokens::nearby(bytes, name.range.end, meaning, finds);
+    }
+}
+
+/// Takes away the marks of the sentence around a word.
+fn unquoted(bytes: &[u8], word: Range<usize>) -> Range<usize> {
+    let text = &bytes[word.clone()];
+    let kept = text.iter().rposition(|byte| !matches!(byte, b',' | b';' | b'.' | b')' | b':' | b']'));
+    word.start..word.start + kept.map_or(0, |last| last + 1)
+}
+
+/// Whether a word is none of a language, and no address, path, time or member either.
+fn is_marked(word: &[u8]) -> bool {
+    let letters = word.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let marks = word.iter().filter(|byte| b"!#$%^&*?@+~".contains(byte)).count();
+    let is_place = word.iter().any(|byte| matches!(byte, b'/' | b'\\' | b':' | b'=' | b'(' | b'<' | b'['));
+    let dots = word.iter().filter(|byte| **byte == b'.').count();
+    let is_algorithm = word.len() < 8 && names::contains(ALGORITHMS, &word.to_ascii_lowercase());
+    letters > 0 && digits + marks > 0 && word.len() >= 5 && !is_place && dots < 2 && !is_algorithm
+}
+
+fn is_mixed_case(word: &[u8]) -> bool {
+    let begins_later = word.iter().skip(1).any(u8::is_ascii_uppercase);
+    begins_later && word.iter().any(u8::is_ascii_lowercase)
+}
+
+fn is_year(word: &[u8]) -> bool {
+    word.len() == 4 && (word.starts_with(b"19") || word.starts_with(b"20"))
+}
+
+/// Whether `login anna` or `username anna` stands before the name, as in `.netrc` and on routers.
+fn names_a_user(bytes: &[u8], at: usize) -> bool {
+    const LONGEST: usize = 64;
+    if at == 0 || bytes[at - 1] != b' ' {
+        return false;
+    }
+    let user = run_before(bytes, at - 1, LONGEST, |byte| byte > b' ');
+    let before = word_before(bytes, at - 1 - user);
+    user > 0 && [&b"login"[..], b"username", b"user"].iter().any(|word| before.eq_ignore_ascii_case(word))
+}
+
+/// Whether it is the command `PASS` of FTP, POP3 and IRC, not the verdict of a test.
+fn is_command(bytes: &[u8], name: &Name) -> bool {
+    const LOOKED_AT: usize = 48;
+    if &bytes[name.range.clone()] != b"PASS" {
+        return false;
+    }
+    let before = &bytes[name.range.start.saturating_sub(LOOKED_AT)..name.range.start];
+    let tells = |word: &[u8]| before.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
+    name.before.is_quote() || tells(b"ftp") || tells(b"command") || tells(b"pop3") || tells(b"USER ")
+}
+
+/// Returns the text in the first quotes on a line, not far away.
+fn quoted_on_line(bytes: &[u8], at: usize, most: usize) -> Option<Range<usize>> {
+    let before = run(bytes, at, most, |byte| !matches!(byte, b'\'' | b'"' | b'\\' | b'\n'));
+    let mark = read(bytes, at + before);
+    mark.is_quote().then(|| values::quoted(bytes, at + before).inner)
+}
+
+fn login_attempt(bytes: &[u8], at: usize, finds: &mut Finds) {
+    const LONGEST: usize = 256;
+    let end = values::line_end(bytes, at).min(at + LONGEST);
+    let line = &bytes[at..end];
+    let (Some(slash), Some(close)) = (memchr::memchr(b'/', line), memmem::find(line, b"]")) else { return };
+    if slash < close {
+        let value = values::value(bytes, at + slash + 1, &values::Frame::PLAIN);
+        let end = if value.is_quoted { value.range.end } else { at + close };
+        if !ordinary::is_in_its_place(&bytes[value.range.start..end]) {
+            finds.add(Kind::Password, value.range.start..end);
+        }
+    }
+}
