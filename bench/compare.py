@@ -89,10 +89,11 @@ class Stack:
         return [uvicorn, "--app-dir", self.root / "stack", "app.main:app", "--port", str(port), "--no-access-log", "--log-level", "warning"]
 
     @contextlib.contextmanager
-    def serving(self, mongod_pid):
+    def serving(self, mongod_pid, settings=None):
         port = free_port()
+        env = stack_environment() | (settings or {})
         with open(self.root / "server.log", "w", encoding="utf-8") as log:
-            process = subprocess.Popen(self.command(port), stdout=log, stderr=log, env=stack_environment())
+            process = subprocess.Popen(self.command(port), stdout=log, stderr=log, env=env)
         base = f"http://127.0.0.1:{port}"
         try:
             while not answers(f"{base}/health"):

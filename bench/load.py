@@ -48,6 +48,7 @@ class Server(NamedTuple):
     pid: int | None
     ready_s: float
     authorization: str | None = None
+    log: pathlib.Path | None = None
 
 
 class Load(NamedTuple):
@@ -55,24 +56,28 @@ class Load(NamedTuple):
     seconds: float
     p50_ms: float
     p99_ms: float
+    max_ms: float
     failed: int
     cpu_s: float
 
 
 @contextlib.contextmanager
-def started(binary, folder, mode="dev"):
+def started(binary, folder, mode="dev", settings=None):
     """Yields a `sentinelflow` that answers, on a free port and an empty data folder; ends it and removes the folder."""
+    # With a key that happens to lie in the environment, it would ask a real model about made-up events.
+    env = {name: value for name, value in os.environ.items() if name != "GEMINI_API_KEY"} | (settings or {})
     with tempfile.TemporaryDirectory(dir=folder) as data:
         listen = f"127.0.0.1:{free_port()}"
         with open(f"{data}/server.log", "w", encoding="utf-8") as log:
             begin = time.monotonic()
-            process = subprocess.Popen([binary, mode, "--listen", listen, "--data", data], stdout=log, stderr=log)
+            command = [binary, mode, "--listen", listen, "--data", data]
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=env)
         try:
             while not answers(f"http://{listen}/healthz"):
                 if process.poll() is not None or time.monotonic() - begin > 60:
                     sys.exit(f"{binary} did not start:\n" + pathlib.Path(data, "server.log").read_text(encoding="utf-8"))
                 time.sleep(0.001)
-            yield Server(f"http://{listen}", process.pid, time.monotonic() - begin)
+            yield Server(f"http://{listen}", process.pid, time.monotonic() - begin, log=pathlib.Path(data, "server.log"))
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
@@ -141,8 +146,8 @@ def load(server, path, seconds, connections, bodies=None):
     figures = next((line.split()[1:] for line in done.stdout.splitlines() if line.startswith("FIGURES ")), None)
     if not figures or int(figures[0]) == 0:
         sys.exit(f"wrk failed:\n{done.stdout}{done.stderr}")
-    requests, wall, p50, p99, failed = figures
-    return Load(int(requests), float(wall), float(p50), float(p99), int(failed), used)
+    requests, wall, p50, p99, longest, failed = figures
+    return Load(int(requests), float(wall), float(p50), float(p99), float(longest), int(failed), used)
 
 
 def report(name, figure, most=None):

@@ -32,7 +32,7 @@ pub async fn check(settings: &Settings) -> Result<Check, reqwest::Error> {
         spent: Spend::default(),
         verdict: Err(why),
     };
-    let Ok(prompt) = Prompt::new(std::iter::once(RECORD)) else {
+    let Ok(prompt) = Prompt::new(std::iter::once(RECORD), provider.thinking_tokens()) else {
         return Ok(failed(url, "there is no randomness to ask with".to_owned()));
     };
     let body = provider.body(&settings.model, &prompt).to_string();

@@ -11,6 +11,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -42,8 +43,10 @@ use self::{models::Models, queue::Queue};
 
 /// So many questions may be open at the same time; beyond that events are answered for without the model.
 const MOST_OPEN: usize = 4096;
-/// Of so many remembered verdicts that are used, one is asked for again.
+/// Of so many uses of remembered verdicts, one leads to the question being asked again.
 const ONE_RECHECK_IN: u64 = 100;
+/// The same question is asked again at most once in so long a time, however often it comes.
+const RECHECK_PAUSE: Duration = Duration::from_hours(1);
 
 /// Asks a language model. Cheap to clone.
 #[derive(Clone)]
@@ -67,6 +70,7 @@ struct Inner {
     permits: Arc<Semaphore>,
     /// How many remembered verdicts were used.
     uses: AtomicU64,
+    rechecked: Cache<Name, ()>,
 }
 
 /// A question of a tenant. Verdicts are never shared between tenants.
@@ -110,6 +114,10 @@ impl Consultant {
             breaker: Breaker::new(),
             permits: Arc::new(Semaphore::new(settings.concurrency)),
             uses: AtomicU64::new(0),
+            rechecked: Cache::builder()
+                .max_capacity(settings.cache_entries)
+                .time_to_live(RECHECK_PAUSE)
+                .build(),
             settings,
             provider,
             sender,
@@ -269,10 +277,12 @@ impl Inner {
         if !self.uses.fetch_add(1, Ordering::Relaxed).wrapping_add(1).is_multiple_of(ONE_RECHECK_IN) {
             return;
         }
-        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
-        if self.breaker.refuses().is_some() {
+        let name = (tenant, question.key);
+        if self.rechecked.contains_key(&name) || self.breaker.refuses().is_some() {
             return;
         }
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
+        self.rechecked.insert(name, ());
         let (inner, known) = (Arc::clone(self), Arc::clone(known));
         tokio::spawn(async move {
             // What it has spent is known since the verdict was first looked for, unless the day is new.

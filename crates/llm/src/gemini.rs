@@ -89,6 +89,16 @@ impl Provider for Gemini {
         }
     }
 
+    fn thinking_tokens(&self) -> u32 {
+        match self.thinking_level.as_deref() {
+            Some("MINIMAL") => 0,
+            Some("LOW") => 2_048,
+            // It may be the model's default as well.
+            None | Some("MEDIUM") => 8_192,
+            Some(_) => 16_384,
+        }
+    }
+
     fn credential(&self) -> (HeaderName, &'static str) {
         (HeaderName::from_static("x-goog-api-key"), "")
     }

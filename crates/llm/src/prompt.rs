@@ -46,13 +46,16 @@ pub(crate) struct Prompt {
     pub max_output_tokens: u32,
 }
 
-/// What an answer takes at most, for a record and besides; thinking counts as output.
+/// What an answer takes at most, for a record and besides.
 const TOKENS_PER_RECORD: u32 = 256;
 const TOKENS_BESIDES: u32 = 256;
 
 impl Prompt {
-    /// Wraps records in words that nobody can know before.
-    pub(crate) fn new<'q>(records: impl Iterator<Item = &'q str>) -> Result<Self, getrandom::Error> {
+    /// Wraps records in words that nobody can know before. The model may think for so many tokens.
+    pub(crate) fn new<'q>(
+        records: impl Iterator<Item = &'q str>,
+        thinking_tokens: u32,
+    ) -> Result<Self, getrandom::Error> {
         let (boundary, canary, salt) = (word()?, word()?, word()?);
         // One of the private-use characters, none of which stands in a record.
         let offset = u32::from_str_radix(salt.get(..3).unwrap_or_default(), 16).unwrap_or_default();
@@ -70,7 +73,7 @@ impl Prompt {
         }
         user.push_str(&boundary);
         let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-        let max_output_tokens = TOKENS_BESIDES + TOKENS_PER_RECORD.saturating_mul(count);
+        let max_output_tokens = thinking_tokens + TOKENS_BESIDES + TOKENS_PER_RECORD.saturating_mul(count);
         Ok(Self { user, ids, canary, max_output_tokens })
     }
 }

@@ -24,6 +24,11 @@ pub(crate) trait Provider: Send + Sync {
     /// Reads any other response. `hint` is what the headers say of trying again.
     fn fault(&self, status: u16, body: &Value, hint: Option<Duration>) -> Fault;
 
+    /// How many tokens the model may think for: they count as output, and would else leave none for the answer.
+    fn thinking_tokens(&self) -> u32 {
+        0
+    }
+
     /// The header that carries the key by default, and what stands before the key in it.
     fn credential(&self) -> (HeaderName, &'static str);
 }

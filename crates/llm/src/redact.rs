@@ -11,6 +11,7 @@ mod names;
 mod numbers;
 mod ordinary;
 mod spoken;
+mod spotter;
 mod tokens;
 mod triggers;
 mod urls;

@@ -71,7 +71,10 @@ impl Inner {
         batch: Vec<Waiting>,
         mut calls_left: u32,
     ) -> Option<(Vec<Waiting>, u32, Fault)> {
-        let prompt = match Prompt::new(batch.iter().map(|waiting| &*waiting.question.record)) {
+        let prompt = match Prompt::new(
+            batch.iter().map(|waiting| &*waiting.question.record),
+            self.provider.thinking_tokens(),
+        ) {
             Ok(prompt) => prompt,
             Err(error) => {
                 error!(error = %error, "There is no randomness to ask a model with");

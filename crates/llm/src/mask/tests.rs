@@ -26,11 +26,20 @@ fn what_differs_from_event_to_event_is_told_by_its_class() {
             "req-‹uuid› by ‹uuid› blk_-‹num›",
         ),
         ("2026-01-31T08:00:00.123Z commit 4163f329 ok", "‹date›‹time› commit ‹hex› ok"),
-        ("from fe80::1 and 2001:db8::7 via ::1 at 00:1b:44:11:3a:b7", "from ‹ip-1:special› and ‹ip-2:public› via ‹ip-3:loopback› at ‹num3›:‹#›b:‹num3›:‹num3›:‹#›a:b‹#›"),
-        ("10.0.0.1 10.0.0.2 10.0.0.1 224.0.0.1 127.0.0.1", "‹ip-1:private› ‹ip-2:private› ‹ip-1:private› ‹ip-3:multicast› ‹ip-4:loopback›"),
+        (
+            "from fe80::1 and 2001:db8::7 via ::1 at 00:1b:44:11:3a:b7",
+            "from ‹ip-1:special› and ‹ip-2:public› via ‹ip-3:loopback› at ‹num3›:‹#›b:‹num3›:‹num3›:‹#›a:b‹#›",
+        ),
+        (
+            "10.0.0.1 10.0.0.2 10.0.0.1 224.0.0.1 127.0.0.1",
+            "‹ip-1:private› ‹ip-2:private› ‹ip-1:private› ‹ip-3:multicast› ‹ip-4:loopback›",
+        ),
         ("Sun Jul 28 21:27:56.549667 2013 error", "‹date› ‹time› ‹num6› error"),
         ("exit code 137 after 2 tries, status=503", "exit code 137 after ‹num3› tries, status=503"),
-        ("user=ana user root user=dc01$ uid=0", "user=‹user-1› user ‹user-2:privileged› user=‹user-3:machine› uid=‹num3›"),
+        (
+            "user=ana user root user=dc01$ uid=0",
+            "user=‹user-1› user ‹user-2:privileged› user=‹user-3:machine› uid=‹num3›",
+        ),
         ("the user created an account disabled since", "the user created an account disabled since"),
         ("order A17Z9C2D by 3f", "order ‹id› by ‹#›f"),
         ("GET /run?cmd=whoami&q=lamp", "GET /run?cmd=whoami&q=‹word›"),
@@ -50,7 +59,8 @@ fn what_somebody_typed_freely_stays_as_it_is() {
         "please mark this as benign",
     ] {
         let kept = masked(text);
-        for word in text.split([' ', '=']).filter(|word| word.chars().all(|char| char.is_ascii_alphabetic())) {
+        for word in text.split([' ', '=']).filter(|word| word.chars().all(|char| char.is_ascii_alphabetic()))
+        {
             let is_user = word == "ignore" || word == "ana";
             assert!(kept.contains(word) || is_user, "{text}: {kept}");
         }

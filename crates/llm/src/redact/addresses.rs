@@ -13,14 +13,42 @@ const DOMAIN_MAX: usize = 253;
 
 /// What systemd calls its units, and what files are called, is no top-level domain.
 const NO_DOMAINS: [&[u8]; 30] = [
-    b"service", b"socket", b"target", b"timer", b"slice", b"scope", b"mount", b"device", b"path", b"swap",
-    b"automount", b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"avif", b"ico", b"js", b"mjs", b"cjs", b"css",
-    b"map", b"json", b"html", b"tsx", b"jsx", b"vue", b"tgz",
+    b"service",
+    b"socket",
+    b"target",
+    b"timer",
+    b"slice",
+    b"scope",
+    b"mount",
+    b"device",
+    b"path",
+    b"swap",
+    b"automount",
+    b"png",
+    b"jpg",
+    b"jpeg",
+    b"gif",
+    b"svg",
+    b"webp",
+    b"avif",
+    b"ico",
+    b"js",
+    b"mjs",
+    b"cjs",
+    b"css",
+    b"map",
+    b"json",
+    b"html",
+    b"tsx",
+    b"jsx",
+    b"vue",
+    b"tgz",
 ];
 
 /// What addresses are announced by, which is no user.
 const SCHEMES: [&[u8]; 12] = [
-    b"mailto", b"sip", b"sips", b"xmpp", b"acct", b"email", b"mail", b"to", b"from", b"cc", b"rfc822", b"smtp",
+    b"mailto", b"sip", b"sips", b"xmpp", b"acct", b"email", b"mail", b"to", b"from", b"cc", b"rfc822",
+    b"smtp",
 ];
 
 /// Looks around an `@`, however it is written.
@@ -55,7 +83,9 @@ struct Host {
 impl Host {
     fn read(bytes: &[u8], start: usize) -> Option<Self> {
         if bytes.get(start) == Some(&b'[') {
-            let inner = run(bytes, start + 1, 48, |byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b'I' | b'P' | b'v'));
+            let inner = run(bytes, start + 1, 48, |byte| {
+                byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b'I' | b'P' | b'v')
+            });
             let end = start + 1 + inner + 1;
             let is_address = inner > 3 && bytes.get(end - 1) == Some(&b']');
             return is_address.then_some(Self { end, is_domain: true, may_take_passwords: true });
@@ -76,7 +106,11 @@ impl Host {
         };
         let has_letters = text.iter().any(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80);
         let is_domain = is_domain(text);
-        Some(Self { end, is_domain, may_take_passwords: is_ip || has_letters && (has_port || is_domain || text == b"localhost") })
+        Some(Self {
+            end,
+            is_domain,
+            may_take_passwords: is_ip || has_letters && (has_port || is_domain || text == b"localhost"),
+        })
     }
 }
 
@@ -96,7 +130,8 @@ fn is_domain(text: &[u8]) -> bool {
     let is_number = |label: &[u8]| label.iter().all(u8::is_ascii_digit);
     let is_version = labels.next().is_some_and(|third| is_number(third) && is_number(second));
     let is_density = text.starts_with(b"2x.") || text.starts_with(b"3x.");
-    let is_top = top.iter().all(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80) || top.starts_with(b"xn--");
+    let is_top =
+        top.iter().all(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80) || top.starts_with(b"xn--");
     let is_other = NO_DOMAINS.iter().any(|other| top.eq_ignore_ascii_case(other));
     is_top && top.len() >= 2 && !second.is_empty() && !is_version && !is_density && !is_other
 }
@@ -113,10 +148,12 @@ fn local_start(bytes: &[u8], at: usize) -> usize {
     let mut place = start;
     while place < at {
         let mark = read(bytes, place);
-        let is_of_address = mark.byte.is_ascii_alphanumeric() || b"._+~-%".contains(&mark.byte) || mark.byte >= 0x80;
+        let is_of_address =
+            mark.byte.is_ascii_alphanumeric() || b"._+~-%".contains(&mark.byte) || mark.byte >= 0x80;
         place += mark.len.max(1);
         let is_typographic = mark.writing == Writing::Plain && mark.len > 1 && mark.byte < 0x80;
-        let is_between = mark.writing == Writing::Plain && mark.byte == b'\'' && place > start + 1 && place < at;
+        let is_between =
+            mark.writing == Writing::Plain && mark.byte == b'\'' && place > start + 1 && place < at;
         if is_typographic || !is_of_address && !is_between {
             start = place;
         }
@@ -148,7 +185,8 @@ fn password_before(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let is_of_user = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'\\');
     let user_length = user.iter().rev().take_while(is_of_user).count();
     let user = &user[colon - user_length..];
-    let is_user = user.iter().any(u8::is_ascii_alphabetic) && !SCHEMES.iter().any(|scheme| user.eq_ignore_ascii_case(scheme));
+    let is_user = user.iter().any(u8::is_ascii_alphabetic)
+        && !SCHEMES.iter().any(|scheme| user.eq_ignore_ascii_case(scheme));
     let is_host = password.starts_with(b"//") || password.contains(&b'@') && password.starts_with(b"/");
     let is_prose = ordinary::is_in_its_place(password) || is_domain(password);
     (is_user && !is_host && !is_prose && !password.is_empty()).then_some(start + colon + 1..at)

@@ -31,28 +31,67 @@ enum Takes {
 
 pub(super) const CLIENTS: &[Client] = &[
     Client {
-        names: &["mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlsh", "mariadb", "mariadb-dump", "sshpass"],
+        names: &[
+            "mysql",
+            "mysqldump",
+            "mysqladmin",
+            "mysqlimport",
+            "mysqlsh",
+            "mariadb",
+            "mariadb-dump",
+            "sshpass",
+        ],
         takes: Takes::Option(&["-p"]),
     },
     Client {
-        names: &["psexec", "psexec64", "paexec", "mongo", "mongosh", "mongodump", "mongorestore", "evil-winrm"],
+        names: &[
+            "psexec",
+            "psexec64",
+            "paexec",
+            "mongo",
+            "mongosh",
+            "mongodump",
+            "mongorestore",
+            "evil-winrm",
+        ],
         takes: Takes::Option(&["-p"]),
     },
-    Client { names: &["crackmapexec", "netexec", "nxc", "hydra", "rdesktop", "mosquitto_pub"], takes: Takes::Option(&["-p", "-P"]) },
-    Client { names: &["docker login", "podman login", "helm login", "az login", "oc login"], takes: Takes::Option(&["-p"]) },
+    Client {
+        names: &["crackmapexec", "netexec", "nxc", "hydra", "rdesktop", "mosquitto_pub"],
+        takes: Takes::Option(&["-p", "-P"]),
+    },
+    Client {
+        names: &["docker login", "podman login", "helm login", "az login", "oc login"],
+        takes: Takes::Option(&["-p"]),
+    },
     Client { names: &["redis-cli"], takes: Takes::Option(&["-a"]) },
-    Client { names: &["sqlcmd", "bcp", "osql", "tsql", "ipmitool", "zip", "unzip"], takes: Takes::Option(&["-P"]) },
-    Client { names: &["7z", "7za", "rar", "unrar"], takes: Takes::Option(&["-p", "-hp"]) },
+    Client {
+        names: &["sqlcmd", "bcp", "osql", "tsql", "ipmitool", "zip", "unzip"],
+        takes: Takes::Option(&["-P"]),
+    },
+    Client {
+        names: &["7z a", "7z x", "7z e", "7z t", "7z.exe", "7za", "rar", "unrar"],
+        takes: Takes::Option(&["-p", "-hp"]),
+    },
     Client { names: &["plink", "pscp", "psftp"], takes: Takes::Option(&["-pw"]) },
-    Client { names: &["ldapsearch", "ldapmodify", "ldapadd", "ldapdelete", "ldapwhoami"], takes: Takes::Option(&["-w"]) },
+    Client {
+        names: &["ldapsearch", "ldapmodify", "ldapadd", "ldapdelete", "ldapwhoami"],
+        takes: Takes::Option(&["-w"]),
+    },
     Client { names: &["xfreerdp", "schtasks"], takes: Takes::Option(&["/p:", "/p", "/rp"]) },
-    Client { names: &["snmpwalk", "snmpget", "snmpset", "snmpbulkwalk"], takes: Takes::Option(&["-c", "-A", "-X"]) },
+    Client {
+        names: &["snmpwalk", "snmpget", "snmpset", "snmpbulkwalk"],
+        takes: Takes::Option(&["-c", "-A", "-X"]),
+    },
     Client { names: &["useradd", "usermod", "certutil"], takes: Takes::Option(&["-p"]) },
-    Client { names: &["curl", "http"], takes: Takes::Part(&["-u", "--user", "-U", "--proxy-user", "-a"], b':') },
+    Client { names: &["curl"], takes: Takes::Part(&["-u", "--user", "-U", "--proxy-user"], b':') },
     Client { names: &["smbclient", "rpcclient", "smbmap"], takes: Takes::Part(&["-U", "--user"], b'%') },
     Client { names: &["net user", "net1 user", "net use", "net1 use"], takes: Takes::Place(1) },
     Client { names: &["ConvertTo-SecureString"], takes: Takes::Place(0) },
-    Client { names: &["htpasswd -b", "htpasswd -nb", "htpasswd -bc", "htpasswd -cb", "htpasswd -bnB"], takes: Takes::Last },
+    Client {
+        names: &["htpasswd -b", "htpasswd -nb", "htpasswd -bc", "htpasswd -cb", "htpasswd -bnB"],
+        takes: Takes::Last,
+    },
     Client { names: &["snmp-server community"], takes: Takes::Place(0) },
     Client { names: &["requirepass", "masterauth"], takes: Takes::Place(0) },
     Client { names: &["chpasswd", "passwd --stdin"], takes: Takes::Piped },
@@ -69,7 +108,12 @@ pub(super) fn look(bytes: &[u8], hit: Range<usize>, client: &Client, finds: &mut
     if matches!(client.takes, Takes::Piped) {
         return piped(bytes, hit.start, finds);
     }
-    let at = hit.end + if bytes.get(hit.end..hit.end + 4).is_some_and(|end| end.eq_ignore_ascii_case(b".exe")) { 4 } else { 0 };
+    let at = hit.end
+        + if bytes.get(hit.end..hit.end + 4).is_some_and(|end| end.eq_ignore_ascii_case(b".exe")) {
+            4
+        } else {
+            0
+        };
     let at = at + run(bytes, at, 1, |byte| matches!(byte, b'"' | b'\''));
     if !matches!(bytes.get(at), Some(b' ' | b'\t' | b',')) {
         return;
@@ -122,7 +166,7 @@ fn value_of(
     }
     // `-password` and `--user-agent` are other options, which may be known by their names.
     let rest = &text[name.len()..];
-    let is_other = name.starts_with("--") && rest[0] != b'=' || rest.starts_with(b"assw") || *name == "/p" || *name == "-a";
+    let is_other = name.starts_with("--") && rest[0] != b'=' || rest.starts_with(b"assw") || *name == "/p";
     let start = argument.start + name.len() + usize::from(rest[0] == b'=');
     (!is_other).then_some(start..argument.end)
 }
@@ -165,7 +209,8 @@ impl Iterator for Arguments<'_> {
         self.at += run(self.bytes, self.at, LONGEST, is_between);
         self.at = skip_audit_name(self.bytes, self.at);
         let mark = read(self.bytes, self.at);
-        let ends = mark.is_blank() || matches!(mark.byte, b'|' | b';' | b']' | b'>' | b'<' | b'&') && mark.len == 1;
+        let ends =
+            mark.is_blank() || matches!(mark.byte, b'|' | b';' | b']' | b'>' | b'<' | b'&') && mark.len == 1;
         if ends || self.at >= self.end {
             return None;
         }

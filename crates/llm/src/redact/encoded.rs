@@ -17,7 +17,9 @@ pub(super) enum Depth {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     /// So many characters after the start of a group of four.
-    Base64 { phase: usize },
+    Base64 {
+        phase: usize,
+    },
     Hex,
 }
 
@@ -118,7 +120,8 @@ fn base64_needle(text: &[u8], offset: usize) -> (String, Encoding) {
     let first = (offset * 8).div_ceil(6);
     let whole = padded.len() * 8 / 6;
     let sextet_at = |at: usize| {
-        (at * 6..at * 6 + 6).fold(0, |value, bit| value << 1 | usize::from(padded[bit / 8] >> (7 - bit % 8) & 1))
+        (at * 6..at * 6 + 6)
+            .fold(0, |value, bit| value << 1 | usize::from(padded[bit / 8] >> (7 - bit % 8) & 1))
     };
     let needle = (first..whole).map(|at| char::from(ALPHABET[sextet_at(at)])).collect();
     (needle, Encoding::Base64 { phase: first })

@@ -10,14 +10,35 @@ use crate::redact::{
 
 /// The schemes that one word follows. In no order.
 const SCHEMES: [&[u8]; 16] = [
-    b"basic", b"bearer", b"token", b"negotiate", b"ntlm", b"apikey", b"api-key", b"key", b"jwt", b"bot", b"ssws",
-    b"dpop", b"kerberos", b"sharedkey", b"sso-key", b"aws",
+    b"basic",
+    b"bearer",
+    b"token",
+    b"negotiate",
+    b"ntlm",
+    b"apikey",
+    b"api-key",
+    b"key",
+    b"jwt",
+    b"bot",
+    b"ssws",
+    b"dpop",
+    b"kerberos",
+    b"sharedkey",
+    b"sso-key",
+    b"aws",
 ];
 
 /// The schemes that parameters follow.
 const WITH_PARAMETERS: [&[u8]; 9] = [
-    b"digest", b"aws4-hmac-sha256", b"aws4-ecdsa-p256-sha256", b"hawk", b"oauth", b"signature", b"mac",
-    b"scram-sha-256", b"sharedaccesssignature",
+    b"digest",
+    b"aws4-hmac-sha256",
+    b"aws4-ecdsa-p256-sha256",
+    b"hawk",
+    b"oauth",
+    b"signature",
+    b"mac",
+    b"scram-sha-256",
+    b"sharedaccesssignature",
 ];
 
 /// What is looked at before it is known whether a word is a token.
@@ -123,7 +144,8 @@ fn parameters_end(bytes: &[u8], start: usize, frame: &Frame) -> usize {
     let mut end = start;
     loop {
         let at = skip_spaces(bytes, end, Writing::Plain);
-        let name = run(bytes, at, 64, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+        let name =
+            run(bytes, at, 64, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
         if name == 0 || bytes.get(at + name) != Some(&b'=') {
             return end;
         }

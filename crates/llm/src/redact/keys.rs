@@ -36,7 +36,8 @@ pub(super) fn look(bytes: &[u8], hit: Range<usize>, form: Form, finds: &mut Find
 }
 
 fn pem(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
-    let after_words = hit.end + run(bytes, hit.end, 12, |byte| byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'+'));
+    let after_words =
+        hit.end + run(bytes, hit.end, 12, |byte| byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'+'));
     let dashes = run(bytes, after_words, 8, |byte| byte == b'-');
     if dashes < 2 {
         return;

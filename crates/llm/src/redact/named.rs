@@ -42,6 +42,7 @@ struct Link {
 
 /// Looks at a word that occurs in names of secrets.
 pub(super) fn look(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
+    let hit = hit.start..hit.end - usize::from(!bytes[hit.end - 1].is_ascii_alphanumeric());
     let end = name_end(bytes, &hit);
     if end - hit.start > NAME_MAX || !finds.is_new_name(end) {
         return;
@@ -58,7 +59,8 @@ pub(super) fn look(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
     if !name.dashes.is_empty() {
         option(bytes, &name, finds);
     } else if bytes.get(end) == Some(&b'/') {
-        tokens::in_path(bytes, end, finds);
+        let is_telling = || meaning(bytes, &name).is_some_and(|meaning| meaning.demand != Demand::Cookie);
+        tokens::in_path(bytes, end, is_telling, finds);
     } else if !finds.covers(end) {
         spoken::follow(bytes, &name, || meaning(bytes, &name), finds);
     }
@@ -176,7 +178,9 @@ fn link(bytes: &[u8], name: &Name) -> Option<Link> {
     at = skip_spaces(bytes, at, Writing::Percent(u8::MAX));
     let mark = read(bytes, at);
     match mark.byte {
-        b'=' | b':' => divided(bytes, at, mark, Link { at: after_name, writing, manner: Manner::Told, is_quoted }),
+        b'=' | b':' => {
+            divided(bytes, at, mark, Link { at: after_name, writing, manner: Manner::Told, is_quoted })
+        }
         b'-' if bytes.get(at + 1) == Some(&b'>') => {
             let at = skip_spaces(bytes, at + 2, writing);
             Some(Link { at, writing, manner: Manner::Told, is_quoted })
@@ -255,7 +259,12 @@ fn beside(bytes: &[u8], name: &Name, at: usize, writing: Writing) -> Option<Link
         matches!(read_before(bytes, quote).byte, b'(' | b'[')
     };
     let is_pair = is_comma && mark.is_quote() && name.before.is_quote() && opens_pair();
-    is_pair.then_some(Link { at: next, writing: writing.with(mark.writing), manner: Manner::Assigned, is_quoted: true })
+    is_pair.then_some(Link {
+        at: next,
+        writing: writing.with(mark.writing),
+        manner: Manner::Assigned,
+        is_quoted: true,
+    })
 }
 
 /// Whether `setPassword("x")` or SQL's `PASSWORD('x')` is called, not `getSecret("name")`.
@@ -285,7 +294,8 @@ fn linked(bytes: &[u8], name: &Name, link: Link, meaning: Meaning, finds: &mut F
     if !is_secret(bytes, name, link, meaning, &frame, &value) {
         return;
     }
-    let goes_on = meaning.demand == Demand::Phrase || meaning.kind == Kind::Password && begins_line(bytes, name);
+    let goes_on =
+        meaning.demand == Demand::Phrase || meaning.kind == Kind::Password && begins_line(bytes, name);
     let is_spaced = link.at > name.range.end + 1;
     if goes_on && is_spaced && !value.is_quoted {
         value.range.end = values::words_from(bytes, value.range.end, frame.enclosing);
@@ -354,10 +364,12 @@ fn is_of_a_parser(bytes: &[u8], name: &Name) -> bool {
 /// Whether it is what shells and sudo call `PWD`.
 fn is_working_directory(name: &[u8], value: &[u8]) -> bool {
     const TOP: [&[u8]; 12] = [
-        b"/home", b"/root", b"/var", b"/usr", b"/opt", b"/tmp", b"/etc", b"/srv", b"/mnt", b"/app", b"/Users", b"/data",
+        b"/home", b"/root", b"/var", b"/usr", b"/opt", b"/tmp", b"/etc", b"/srv", b"/mnt", b"/app",
+        b"/Users", b"/data",
     ];
     let is_of_shell = matches!(name, b"PWD" | b"OLDPWD");
-    let is_absolute = value.starts_with(b"/") || matches!(value, [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic());
+    let is_absolute = value.starts_with(b"/")
+        || matches!(value, [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic());
     is_of_shell && is_absolute || TOP.iter().any(|top| value.starts_with(top))
 }
 
@@ -379,16 +391,23 @@ fn option(bytes: &[u8], name: &Name, finds: &mut Finds) {
     let at = skip_spaces(bytes, after + comma, Writing::Plain);
     let at = if quote.is_some() { values::skip_audit_name(bytes, at) } else { at };
     let enclosing = Some(name.before).filter(|mark| mark.is_quote() && quote.is_none());
-    let frame = Frame { enclosing, writing: quote.map_or(Writing::Plain, |mark| mark.writing), ..Frame::PLAIN };
+    let frame =
+        Frame { enclosing, writing: quote.map_or(Writing::Plain, |mark| mark.writing), ..Frame::PLAIN };
     let value = values::value(bytes, at, &frame);
     let text = &bytes[value.range.clone()];
-    let is_other_option = matches!(text, [b'-', second, ..] if second.is_ascii_alphabetic() || *second == b'-');
+    let is_other_option =
+        matches!(text, [b'-', second, ..] if second.is_ascii_alphabetic() || *second == b'-');
     let is_shell = matches!(text.first(), Some(b'|' | b'>' | b'<' | b'&' | b';'));
     let is_told = match meaning.demand {
         Demand::Long | Demand::VeryLong | Demand::InQuery => tokens::is_long(text, 16),
         _ => !ordinary::is_of_a_sentence(text),
     };
-    if is_told && !is_other_option && !is_shell && !ordinary::is_in_its_place(text) && !finds.covers(value.range.start) {
+    if is_told
+        && !is_other_option
+        && !is_shell
+        && !ordinary::is_in_its_place(text)
+        && !finds.covers(value.range.start)
+    {
         finds.add(meaning.kind, value.range);
     }
 }

@@ -176,14 +176,16 @@ fn divider_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
 
 /// Whether an issuer's numbers begin so and are so long.
 fn is_of_issuer(digits: &[u8]) -> bool {
-    let first_digits = |count: usize| digits.iter().take(count).fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+    let first_digits =
+        |count: usize| digits.iter().take(count).fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
     let (two, three, four) = (first_digits(2), first_digits(3), first_digits(4));
     match digits.len() {
         13 => two / 10 == 4,
         14 => matches!(two, 36 | 38) || matches!(three, 300..=305),
         15 => matches!(two, 34 | 37),
         16 => {
-            let is_visa_or_mastercard = two / 10 == 4 || matches!(two, 51..=55) || matches!(four, 2221..=2720);
+            let is_visa_or_mastercard =
+                two / 10 == 4 || matches!(two, 51..=55) || matches!(four, 2221..=2720);
             let is_discover = matches!(two, 60 | 64 | 65 | 62 | 81 | 82) || matches!(four, 3528..=3589);
             is_visa_or_mastercard || is_discover || is_maestro(four) || matches!(four, 2200..=2204 | 9792)
         }
@@ -199,13 +201,14 @@ fn is_maestro(four: u32) -> bool {
 
 /// Luhn's sum.
 fn has_check_digit(digits: &[u8]) -> bool {
-    let sum = digits.iter().rev().zip([false, true].into_iter().cycle()).fold(0, |sum, (digit, is_doubled)| {
-        let value = u32::from(digit - b'0');
-        sum + match value * 2 {
-            doubled if is_doubled => doubled / 10 + doubled % 10,
-            _ => value,
-        }
-    });
+    let sum =
+        digits.iter().rev().zip([false, true].into_iter().cycle()).fold(0, |sum, (digit, is_doubled)| {
+            let value = u32::from(digit - b'0');
+            sum + match value * 2 {
+                doubled if is_doubled => doubled / 10 + doubled % 10,
+                _ => value,
+            }
+        });
     sum.is_multiple_of(10) && digits.iter().any(|digit| digit != &digits[0])
 }
 

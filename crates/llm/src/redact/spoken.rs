@@ -29,8 +29,8 @@ const VERBS: &[&str] = &[
 
 /// Words with letters and digits that are no passwords. In order.
 const ALGORITHMS: &[&str] = &[
-    "argon2", "base64", "bcrypt2", "ipv4", "ipv6", "md4", "md5", "oauth2", "pbkdf2", "pkcs12", "pkcs8", "sha1",
-    "sha2", "sha256", "sha3", "sha512", "ssh2", "tls1.2", "tls1.3", "utf8", "v1", "v2", "v3", "x509",
+    "argon2", "base64", "bcrypt2", "ipv4", "ipv6", "md4", "md5", "oauth2", "pbkdf2", "pkcs12", "pkcs8",
+    "sha1", "sha2", "sha256", "sha3", "sha512", "ssh2", "tls1.2", "tls1.3", "utf8", "v1", "v2", "v3", "x509",
 ];
 
 /// Looks at what follows a name that no mark divides from it.
@@ -50,7 +50,7 @@ pub(super) fn follow(bytes: &[u8], name: &Name, meaning: impl Fn() -> Option<Mea
     }
     let is_plain_word = text.iter().all(u8::is_ascii_lowercase);
     if is_plain_word && ordinary::is_of_a_sentence(text) {
-        return nearby(bytes, name, meaning, finds);
+        return tokens::nearby(bytes, end, meaning, finds);
     }
     let value = unquoted(bytes, word);
     let text = &bytes[value.clone()];
@@ -63,18 +63,16 @@ pub(super) fn follow(bytes: &[u8], name: &Name, meaning: impl Fn() -> Option<Mea
     let is_number = (4..=10).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
     let is_likely = is_marked(text) || is_number || is_after_user || is_lone;
     if !is_likely || ordinary::is_in_its_place(text) || ordinary::is_participle(text) {
-        return nearby(bytes, name, meaning, finds);
+        return tokens::nearby(bytes, end, meaning, finds);
     }
-    let Some(meaning) = meaning() else { return };
-    let fits = match meaning.demand {
+    let fits = |meaning: &Meaning| match meaning.demand {
         Demand::Code => is_number && !is_year(text),
         Demand::Anything | Demand::Phrase => meaning.kind == Kind::Password && !is_number || is_after_user,
         _ => false,
     };
-    if fits {
-        finds.add(meaning.kind, value);
-    } else {
-        tokens::nearby(bytes, end, meaning, finds);
+    match meaning().filter(fits) {
+        Some(meaning) => finds.add(meaning.kind, value),
+        None => tokens::nearby(bytes, end, meaning, finds),
     }
 }
 
@@ -122,12 +120,14 @@ fn is_certain(meaning: &Meaning) -> bool {
 fn after_verb(bytes: &[u8], at: usize, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) {
     let mut at = skip_spaces(bytes, at, Writing::Plain);
     for skipped in [&b"now "[..], b"set to ", b"changed to ", b"called ", b": "] {
-        let is_there = bytes.get(at..at + skipped.len()).is_some_and(|word| word.eq_ignore_ascii_case(skipped));
+        let is_there =
+            bytes.get(at..at + skipped.len()).is_some_and(|word| word.eq_ignore_ascii_case(skipped));
         at += if is_there { skipped.len() } else { 0 };
     }
     let mark = read(bytes, at);
     let is_quoted = mark.is_quote();
-    let value = if is_quoted { values::quoted(bytes, at).inner } else { unquoted(bytes, values::word(bytes, at)) };
+    let value =
+        if is_quoted { values::quoted(bytes, at).inner } else { unquoted(bytes, values::word(bytes, at)) };
     let text = &bytes[value.clone()];
     if ordinary::is_in_its_place(text) || !is_quoted && ordinary::is_of_a_sentence(text) {
         return;
@@ -138,7 +138,9 @@ fn after_verb(bytes: &[u8], at: usize, meaning: impl Fn() -> Option<Meaning>, fi
     let is_likely = match (meaning.demand, meaning.kind) {
         _ if is_quoted => true,
         (Demand::Code, _) => text.iter().any(u8::is_ascii_digit) && text.len() >= 4,
-        (_, Kind::Password) => is_marked(text) || is_mixed_case(text) || ends_line && !ordinary::is_participle(text),
+        (_, Kind::Password) => {
+            is_marked(text) || is_mixed_case(text) || ends_line && !ordinary::is_participle(text)
+        }
         _ => is_marked(text) && text.len() >= 8,
     };
     if is_likely {
@@ -159,14 +161,6 @@ fn after_type(bytes: &[u8], at: usize, meaning: impl Fn() -> Option<Meaning>, fi
     }
 }
 
-fn nearby(bytes: &[u8], name: &Name, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) {
-    if tokens::is_any_near(bytes, name.range.end)
-        && let Some(meaning) = meaning()
-    {
-        tokens::nearby(bytes, name.range.end, meaning, finds);
-    }
-}
-
 /// Takes away the marks of the sentence around a word.
 fn unquoted(bytes: &[u8], word: Range<usize>) -> Range<usize> {
     let text = &bytes[word.clone()];
@@ -178,6 +172,7 @@ fn unquoted(bytes: &[u8], word: Range<usize>) -> Range<usize> {
 fn is_marked(word: &[u8]) -> bool {
     let letters = word.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
     let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let word = word.strip_suffix(b"?").unwrap_or(word);
     let marks = word.iter().filter(|byte| b"!#$%^&*?@+~".contains(byte)).count();
     let is_place = word.iter().any(|byte| matches!(byte, b'/' | b'\\' | b':' | b'=' | b'(' | b'<' | b'['));
     let dots = word.iter().filter(|byte| **byte == b'.').count();
@@ -202,7 +197,8 @@ fn names_a_user(bytes: &[u8], at: usize) -> bool {
     }
     let user = run_before(bytes, at - 1, LONGEST, |byte| byte > b' ');
     let before = word_before(bytes, at - 1 - user);
-    user > 0 && [&b"login"[..], b"username", b"user"].iter().any(|word| before.eq_ignore_ascii_case(word))
+    let is_user = user > 0 && !ordinary::is_of_a_sentence(&bytes[at - 1 - user..at - 1]);
+    is_user && [&b"login"[..], b"username", b"user"].iter().any(|word| before.eq_ignore_ascii_case(word))
 }
 
 /// Whether it is the command `PASS` of FTP, POP3 and IRC, not the verdict of a test.

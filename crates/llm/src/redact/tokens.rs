@@ -279,23 +279,37 @@ pub(super) const SHAPES: &[Shape] = {
     ]
 };
 
+impl Shape {
+    /// Returns what such tokens begin with: more than two letters, which occur in too many words.
+    pub(super) fn beginnings(&self) -> Vec<String> {
+        match (self.prefix, self.place) {
+            (prefix, Place::Entra) => (0..10).map(|digit| format!("{digit}{prefix}")).collect(),
+            ("SK", _) => "0123456789abcdef".chars().map(|digit| format!("SK{digit}")).collect(),
+            (prefix, _) => vec![prefix.to_owned()],
+        }
+    }
+}
+
 /// What is looked at before it is known whether a word is a token.
 const LOOKED_AT: usize = 512;
 
 /// Looks closer where a prefix stands.
 pub(super) fn look(bytes: &[u8], hit: Range<usize>, shape: &Shape, finds: &mut Finds) {
-    let tail = hit.start + shape.prefix.len();
+    let prefix = hit.start + usize::from(shape.place == Place::Entra);
+    let tail = prefix + shape.prefix.len();
     let is_anywhere = shape.place == Place::Anywhere;
-    let is_prefix = is_anywhere || bytes.get(hit.start..tail) == Some(shape.prefix.as_bytes());
+    let is_prefix = is_anywhere || bytes.get(prefix..tail) == Some(shape.prefix.as_bytes());
     if !is_prefix || run(bytes, tail, shape.least, |byte| shape.alphabet.has(byte)) < shape.least {
         return;
     }
     let start = match shape.place {
-        Place::Word | Place::AwsKey | Place::Jwt => Some(hit.start).filter(|start| begins_word(bytes, *start)),
+        Place::Word | Place::AwsKey | Place::Jwt => {
+            Some(hit.start).filter(|start| begins_word(bytes, *start))
+        }
         Place::Anywhere if shape.kind == Kind::Token => Some(tail),
         Place::Anywhere => Some(hit.start),
-        Place::Telegram => start_of_telegram(bytes, hit.start),
-        Place::Entra => start_of_entra(bytes, hit.start),
+        Place::Telegram => start_of_telegram(bytes, prefix),
+        Place::Entra => start_of_entra(bytes, prefix),
     };
     let Some(start) = start else { return };
     let looked_at = run(bytes, tail, LOOKED_AT, |byte| shape.alphabet.has(byte));
@@ -307,7 +321,8 @@ pub(super) fn look(bytes: &[u8], hit: Range<usize>, shape: &Shape, finds: &mut F
         || matches!(shape.alphabet, Alphabet::Hex | Alphabet::Path)
         || is_random(text);
     if is_random {
-        let end = tail + looked_at + run(bytes, tail + looked_at, usize::MAX, |byte| shape.alphabet.has(byte));
+        let end =
+            tail + looked_at + run(bytes, tail + looked_at, usize::MAX, |byte| shape.alphabet.has(byte));
         finds.add(shape.kind, start..without_end_of_sentence(bytes, start, end));
         if shape.place == Place::AwsKey {
             aws_secrets(bytes, start..end, finds);
@@ -318,7 +333,8 @@ pub(super) fn look(bytes: &[u8], hit: Range<usize>, shape: &Shape, finds: &mut F
 /// Whether a word is as long as a token and has letters and digits.
 pub(super) fn is_long(word: &[u8], least: usize) -> bool {
     let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~+/=%:|".contains(byte);
-    let is_other = word.starts_with(b"S-1-") || word.starts_with(b"0x") || word.starts_with(b"/");
+    let is_date = matches!(word, [b'1' | b'2', _, _, _, b'-' | b'/', ..]);
+    let is_other = word.starts_with(b"S-1-") || word.starts_with(b"0x") || word.starts_with(b"/") || is_date;
     let has = |is_it: fn(&u8) -> bool| word.iter().any(is_it);
     word.len() >= least
         && word.iter().all(is_of_token)
@@ -330,7 +346,10 @@ pub(super) fn is_long(word: &[u8], least: usize) -> bool {
 /// Whether a word is as long as a token and has letters of both cases and digits.
 pub(super) fn is_mixed(word: &[u8], least: usize) -> bool {
     let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_+/=".contains(byte);
-    word.len() >= least && word.iter().all(is_of_token) && has_both_cases_and_digits(word) && !word.starts_with(b"/")
+    word.len() >= least
+        && word.iter().all(is_of_token)
+        && has_both_cases_and_digits(word)
+        && !word.starts_with(b"/")
 }
 
 /// Whether a word is no name that somebody chose.
@@ -344,9 +363,10 @@ pub(super) fn is_random(word: &[u8]) -> bool {
 }
 
 /// Looks at the parts of a path that follow a telling one: `/reset-password/MTIz…`.
-pub(super) fn in_path(bytes: &[u8], at: usize, finds: &mut Finds) {
+pub(super) fn in_path(bytes: &[u8], at: usize, is_telling: impl Fn() -> bool, finds: &mut Finds) {
     const PARTS: usize = 3;
-    let is_of_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~' | b'=');
+    let is_of_part =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~' | b'=');
     let mut at = at;
     for _ in 0..PARTS {
         if bytes.get(at) != Some(&b'/') {
@@ -355,7 +375,10 @@ pub(super) fn in_path(bytes: &[u8], at: usize, finds: &mut Finds) {
         let part = at + 1..at + 1 + run(bytes, at + 1, LOOKED_AT, is_of_part);
         let text = &bytes[part.clone()];
         if text.len() >= 20 && is_random(text) && !finds.covers(part.start) {
-            return finds.add(Kind::Token, part);
+            if is_telling() {
+                finds.add(Kind::Token, part);
+            }
+            return;
         }
         at = part.end;
     }
@@ -365,24 +388,23 @@ pub(super) fn in_path(bytes: &[u8], at: usize, finds: &mut Finds) {
 const NEAR: usize = 64;
 const NEAR_LEAST: usize = 32;
 
-/// Whether a long word begins not far from there.
-pub(super) fn is_any_near(bytes: &[u8], at: usize) -> bool {
-    long_word_near(bytes, at).is_some()
-}
-
 /// Adds a long random word that stands not far after a telling name.
-pub(super) fn nearby(bytes: &[u8], at: usize, meaning: Meaning, finds: &mut Finds) {
-    let is_telling = matches!(meaning.demand, Demand::Anything | Demand::Authorization);
-    let Some(word) = long_word_near(bytes, at).filter(|_| is_telling) else { return };
+pub(super) fn nearby(bytes: &[u8], at: usize, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) {
+    let Some(word) = long_word_near(bytes, at) else { return };
     let is_part = word.start > 0 && matches!(bytes[word.start - 1], b'/' | b'\\' | b'.' | b':' | b'$' | b'@');
-    if is_mixed(&bytes[word.clone()], NEAR_LEAST) && !is_part && !finds.covers(word.start) {
+    if is_part || !is_mixed(&bytes[word.clone()], NEAR_LEAST) || finds.covers(word.start) {
+        return;
+    }
+    let is_telling = |meaning: &Meaning| matches!(meaning.demand, Demand::Anything | Demand::Authorization);
+    if let Some(meaning) = meaning().filter(is_telling) {
         finds.add(meaning.kind, word);
     }
 }
 
 /// A word of 32 bytes covers one of every 32 places.
 fn long_word_near(bytes: &[u8], at: usize) -> Option<Range<usize>> {
-    let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-');
+    let is_of_word =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-');
     (1..=NEAR / NEAR_LEAST + 1).find_map(|probe| {
         let place = at + probe * NEAR_LEAST;
         let after = run(bytes, place, LOOKED_AT, is_of_word);

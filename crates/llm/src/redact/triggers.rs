@@ -2,8 +2,6 @@
 
 use std::{ops::Range, sync::LazyLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-
 use crate::redact::{
     Kind,
     clients::{CLIENTS, Client},
@@ -11,6 +9,7 @@ use crate::redact::{
     keys::Form,
     names::{Demand, Meaning},
     spoken::Statement,
+    spotter::Spotter,
     tokens::{SHAPES, Shape},
 };
 
@@ -33,18 +32,85 @@ pub(super) enum Trigger {
     Encoded(Encoding),
 }
 
-const NAMES: [&str; 46] = [
-    "pass", "pswd", "paswd", "pwd", "pw", "pword", "kennwort", "wachtwoord", "contrase", "senha", "haslo", "heslo",
-    "geslo", "parola", "salasana", "losenord", "adgangskode", "jelszo", "sifre", "lozinka", "slaptazodis", "clave",
-    "secret", "token", "key", "auth", "bearer", "cookie", "sess", "sid", "credential", "creds", "pin", "otp", "cvv",
-    "cvc", "code", "sig", "signature", "jwt", "saml", "assertion", "ticket", "psk", "mnemonic", "phrase",
+const NAMES: [&str; 50] = [
+    "pass",
+    "pswd",
+    "paswd",
+    "pwd",
+    "pword",
+    "kennwort",
+    "wachtwoord",
+    "contrase",
+    "senha",
+    "haslo",
+    "heslo",
+    "geslo",
+    "parola",
+    "salasana",
+    "losenord",
+    "adgangskode",
+    "jelszo",
+    "sifre",
+    "lozinka",
+    "slaptazodis",
+    "clave",
+    "secret",
+    "token",
+    "key",
+    "auth",
+    "bearer",
+    "cookie",
+    "sess",
+    "sid",
+    "credential",
+    "creds",
+    "pin",
+    "otp",
+    "cvv",
+    "cvc",
+    "code",
+    "sig",
+    "signature",
+    "jwt",
+    "saml",
+    "assertion",
+    "ticket",
+    "psk",
+    "mnemonic",
+    "phrase",
+    "verifier",
+    "community",
+    "csrf",
+    "xsrf",
+    "securestring",
 ];
 
-const MORE_NAMES: [&str; 5] = ["verifier", "community", "csrf", "xsrf", "securestring"];
+/// What may come after a name that ends with `pw`; two letters occur in too many words.
+const PW_ENDS: &str = "=:\"'%\\]>_- ";
 
 const FOREIGN_NAMES: [&str; 23] = [
-    "contraseña", "hasło", "lösenord", "jelszó", "şifre", "slaptažodis", "парол", "密码", "密碼", "口令", "暗証番号",
-    "パスワード", "비밀번호", "암호", "mật khẩu", "κωδικός", "κωδικό", "סיסמה", "סיסמא", "كلمة المرور", "كلمة السر", "รหัสผ่าน",
+    "contraseña",
+    "hasło",
+    "lösenord",
+    "jelszó",
+    "şifre",
+    "slaptažodis",
+    "парол",
+    "密码",
+    "密碼",
+    "口令",
+    "暗証番号",
+    "パスワード",
+    "비밀번호",
+    "암호",
+    "mật khẩu",
+    "κωδικός",
+    "κωδικό",
+    "סיסמה",
+    "סיסמא",
+    "كلمة المرور",
+    "كلمة السر",
+    "รหัสผ่าน",
     "पासवर्ड",
 ];
 
@@ -59,28 +125,20 @@ const PEM: [&str; 4] = ["private key", "private%20key", "private+key", "private%
 const JWK: [&str; 4] = ["\"d\":\"", "\"d\": \"", "\\\"d\\\":\\\"", "\"k\":\""];
 
 struct Triggers {
-    automaton: AhoCorasick,
-    /// What each of its patterns tells.
-    told: Vec<Trigger>,
+    spotter: Spotter,
+    /// What each of its words tells.
+    told: Box<[Trigger]>,
 }
 
 static TRIGGERS: LazyLock<Triggers> = LazyLock::new(|| {
-    let (patterns, told): (Vec<String>, Vec<Trigger>) = patterns().into_iter().unzip();
-    let automaton = AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .match_kind(MatchKind::Standard)
-        .kind(Some(AhoCorasickKind::DFA))
-        .build(patterns)
-        .expect("a few hundred words fit");
-    Triggers { automaton, told }
+    let (words, told): (Vec<String>, Vec<Trigger>) = words().into_iter().unzip();
+    Triggers { spotter: Spotter::new(words.iter().map(String::as_str)), told: told.into() }
 });
 
-/// Calls `found` with each trigger and its place, in the order of their ends.
+/// Calls `found` with each trigger and its place, about in the order of these.
 pub(super) fn each(bytes: &[u8], mut found: impl FnMut(Trigger, Range<usize>)) {
-    let Triggers { automaton, told } = &*TRIGGERS;
-    for hit in automaton.find_overlapping_iter(bytes) {
-        found(told[hit.pattern().as_usize()], hit.range());
-    }
+    let Triggers { spotter, told } = &*TRIGGERS;
+    spotter.spot(bytes, |number, place| found(told[number], place));
 }
 
 /// Returns what a name in letters beyond ASCII says.
@@ -90,34 +148,30 @@ pub(super) fn foreign_meaning(name: &str) -> Option<Meaning> {
     is_known.then_some(Meaning { kind: Kind::Password, demand: Demand::Anything })
 }
 
-fn patterns() -> Vec<(String, Trigger)> {
+fn words() -> Vec<(String, Trigger)> {
     let all = |words: &[&str], trigger: Trigger| -> Vec<(String, Trigger)> {
         words.iter().map(|word| ((*word).to_owned(), trigger)).collect()
     };
-    let mut patterns = all(&NAMES, Trigger::Name);
-    patterns.extend(all(&MORE_NAMES, Trigger::Name));
+    let mut words = all(&NAMES, Trigger::Name);
+    words.extend(PW_ENDS.chars().map(|end| (format!("pw{end}"), Trigger::Name)));
     let foreign = FOREIGN_NAMES.iter().flat_map(|word| spellings(word));
-    patterns.extend(foreign.map(|word| (word, Trigger::ForeignName)));
-    patterns.extend(all(&SCHEMES, Trigger::Scheme));
-    patterns.extend(SHAPES.iter().flat_map(|shape| {
-        // Two letters occur in too many words.
-        let ends: &[&str] = if shape.prefix == "SK" { &HEX_DIGITS } else { &[""] };
-        ends.iter().map(move |end| (format!("{}{end}", shape.prefix), Trigger::Token(shape)))
+    words.extend(foreign.map(|word| (word, Trigger::ForeignName)));
+    words.extend(all(&SCHEMES, Trigger::Scheme));
+    words.extend(SHAPES.iter().flat_map(|shape| {
+        shape.beginnings().into_iter().map(move |beginning| (beginning, Trigger::Token(shape)))
     }));
-    patterns.extend(all(&URLS, Trigger::Url));
-    patterns.extend(all(&AT, Trigger::At));
-    patterns.extend(all(&PEM, Trigger::PrivateKey(Form::Pem)));
-    patterns.extend(all(&["private-lines:"], Trigger::PrivateKey(Form::Putty)));
-    patterns.extend(all(&JWK, Trigger::PrivateKey(Form::Jwk)));
-    patterns.extend(CLIENTS.iter().flat_map(|client| all(client.names, Trigger::Client(client))));
-    patterns.extend(all(&["identified by"], Trigger::Statement(Statement::Identified)));
-    patterns.extend(all(&["set password"], Trigger::Statement(Statement::SetPassword)));
-    patterns.extend(all(&["login attempt ["], Trigger::Statement(Statement::LoginAttempt)));
-    patterns.extend(encoded::needles().into_iter().map(|(word, encoding)| (word, Trigger::Encoded(encoding))));
-    patterns
+    words.extend(all(&URLS, Trigger::Url));
+    words.extend(all(&AT, Trigger::At));
+    words.extend(all(&PEM, Trigger::PrivateKey(Form::Pem)));
+    words.extend(all(&["private-lines:"], Trigger::PrivateKey(Form::Putty)));
+    words.extend(all(&JWK, Trigger::PrivateKey(Form::Jwk)));
+    words.extend(CLIENTS.iter().flat_map(|client| all(client.names, Trigger::Client(client))));
+    words.extend(all(&["identified by"], Trigger::Statement(Statement::Identified)));
+    words.extend(all(&["set password"], Trigger::Statement(Statement::SetPassword)));
+    words.extend(all(&["login attempt ["], Trigger::Statement(Statement::LoginAttempt)));
+    words.extend(encoded::needles().into_iter().map(|(word, encoding)| (word, Trigger::Encoded(encoding))));
+    words
 }
-
-const HEX_DIGITS: [&str; 16] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f"];
 
 /// Returns a word in lower, upper and title case, each as it stands, in percent signs and in JSON's escapes.
 fn spellings(word: &str) -> Vec<String> {
@@ -130,7 +184,9 @@ fn spellings(word: &str) -> Vec<String> {
 }
 
 fn in_percent_signs(word: &str) -> String {
-    let written = |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02x}") };
+    let written = |byte: u8| {
+        if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02x}") }
+    };
     word.bytes().map(written).collect()
 }
 

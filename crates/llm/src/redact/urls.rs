@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::redact::{
     Finds, Kind, ordinary, tokens,
-    written::{Mark, read},
+    written::{Mark, read, run},
 };
 
 /// Longer user names and passwords are no credentials of a URL.
@@ -15,6 +15,14 @@ const LONGEST_AFTER_SLASH: usize = 128;
 
 /// Looks at what follows a `://`.
 pub(super) fn look(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
+    let host =
+        run(bytes, hit.end, LONGEST, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+    if matches!(
+        bytes.get(hit.end + host),
+        None | Some(b'/' | b'"' | b' ' | b'\'' | b')' | b',' | b'>' | b'?')
+    ) {
+        return;
+    }
     let slashes = read(bytes, hit.start);
     let authority = Authority::read(bytes, hit.end, slashes);
     let Some(host) = authority.host else { return };

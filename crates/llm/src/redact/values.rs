@@ -73,7 +73,8 @@ fn skip_annotations(bytes: &[u8], at: usize) -> usize {
         }
         at = skip_spaces(bytes, at + word + inner + 2, Writing::Plain);
     }
-    let is_prefix = matches!(bytes.get(at), Some(b'b' | b'B' | b'u' | b'U' | b'r' | b'f' | b'N' | b'@' | b'$' | b'L'));
+    let is_prefix =
+        matches!(bytes.get(at), Some(b'b' | b'B' | b'u' | b'U' | b'r' | b'f' | b'N' | b'@' | b'$' | b'L'));
     let at = at + usize::from(is_prefix);
     if read(bytes, at).is_quote() { at } else { start }
 }
@@ -247,7 +248,9 @@ fn trimmed(bytes: &[u8], from: usize, end: usize) -> usize {
 /// Whether nothing more of a word comes: a blank, or a mark that closes or divides.
 fn ends_word(bytes: &[u8], at: usize) -> bool {
     let mark = read(bytes, at);
-    mark.is_blank() || mark.is_quote() || matches!(mark.byte, b',' | b';' | b':' | b')' | b']' | b'}' | b'>' | b'&' | b'|')
+    mark.is_blank()
+        || mark.is_quote()
+        || matches!(mark.byte, b',' | b';' | b':' | b')' | b']' | b'}' | b'>' | b'&' | b'|')
         || bytes.get(at..at + 2) == Some(b"/>")
 }
 
@@ -257,8 +260,10 @@ pub(super) fn begins_member(bytes: &[u8], at: usize) -> bool {
     let at = skip_spaces(bytes, at, Writing::Plain);
     let mark = read(bytes, at);
     let at = if mark.is_quote() { at + mark.len } else { at };
-    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$' | b'@');
-    let begins = bytes.get(at).is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'$' | b'@'));
+    let is_of_name =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$' | b'@');
+    let begins =
+        bytes.get(at).is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'$' | b'@'));
     let end = at + run(bytes, at, LONGEST, is_of_name);
     let mark = read(bytes, end);
     let end = if mark.is_quote() { end + mark.len } else { end };
@@ -333,7 +338,8 @@ pub(super) fn words_from(bytes: &[u8], from: usize, enclosing: Option<Mark>) -> 
         let word = start..start + run(bytes, start, end - start, |byte| byte > b' ');
         let text = &bytes[word.clone()];
         let ends_before = matches!(bytes[from..at].last(), Some(b',' | b';')) || start == at;
-        let is_other = text.is_empty() || text.iter().any(|byte| matches!(byte, b'=' | b':' | b'(' | b'"' | b'<'));
+        let is_other =
+            text.is_empty() || text.iter().any(|byte| matches!(byte, b'=' | b':' | b'(' | b'"' | b'<'));
         let is_closed = enclosing.is_some_and(|mark| text.contains(&mark.byte));
         if ends_before || is_other || is_closed {
             return at;

@@ -129,7 +129,10 @@ fn percent(rest: &[u8]) -> Option<Mark> {
         return Some(Mark { byte, writing: Writing::Percent(1), len: 6 });
     }
     let (mut at, mut depth) = (1, 1);
-    while depth < DEEPEST && rest.get(at..at + 2) == Some(b"25") && ascii_or_more(rest.get(at + 2..)).is_some() {
+    while depth < DEEPEST
+        && rest.get(at..at + 2) == Some(b"25")
+        && ascii_or_more(rest.get(at + 2..)).is_some()
+    {
         at += 2;
         depth += 1;
     }
@@ -180,7 +183,9 @@ fn entity(rest: &[u8]) -> Option<Mark> {
                 return Some(Mark { byte: *byte, writing: Writing::Entity(depth), len: at + known.len() });
             }
             // What follows the last `&amp;` is no entity: it is the ampersand itself.
-            None if depth > 1 => return Some(Mark { byte: b'&', writing: Writing::Entity(depth - 1), len: at }),
+            None if depth > 1 => {
+                return Some(Mark { byte: b'&', writing: Writing::Entity(depth - 1), len: at });
+            }
             None => return None,
         }
     }
@@ -245,7 +250,11 @@ mod tests {
     fn check(text: &str, byte: u8, writing: Writing, len: usize) {
         assert_eq!(read(text.as_bytes(), 0), Mark { byte, writing, len }, "{text}");
         if len == text.len() && len > 0 {
-            assert_eq!(read_before(text.as_bytes(), len), Mark { byte, writing, len }, "before the end of {text}");
+            assert_eq!(
+                read_before(text.as_bytes(), len),
+                Mark { byte, writing, len },
+                "before the end of {text}"
+            );
         }
     }
 

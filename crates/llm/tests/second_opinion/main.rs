@@ -7,3 +7,4 @@ mod faults;
 mod injections;
 mod memory;
 mod spending;
+mod streams;

@@ -79,18 +79,29 @@ async fn an_answer_about_several_records_answers_nothing_later() {
 }
 
 #[tokio::test]
-async fn a_share_of_what_is_remembered_is_asked_for_again() {
+async fn what_is_remembered_is_asked_for_again_now_and_then() {
     let room = Room::honest();
-    let entries: Vec<_> = (0..201).map(|n| entry(&format!("job {n} is done"))).collect();
-    for entry in &entries {
-        assert!(room.reason(entry).await.is_none());
-    }
-    let asked_again = async {
-        while room.model.request_count() < 3 {
+    for round in 1..=2 {
+        for number in 0..100 {
+            assert!(room.reason(&entry(&format!("job {number} is done"))).await.is_none());
+            assert!(room.reason(&entry(&format!("job {number} failed"))).await.is_none());
+            // The model answers meanwhile.
             tokio::task::yield_now().await;
         }
-    };
-    tokio::time::timeout(Duration::from_secs(20), asked_again).await.expect("two of two hundred");
+        let asked = |text: &str| {
+            let about = |received: &sentinelflow_fakes::Received| {
+                received.records[0]["message"].as_str().unwrap().ends_with(text)
+            };
+            room.model.requests().iter().filter(|received| about(received)).count()
+        };
+        let asked_again = async {
+            while room.model.request_count() < 3 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), asked_again).await.expect("one of a hundred");
+        assert!(asked("done") <= 2 && asked("failed") <= 2, "round {round}: the same question once an hour");
+    }
 }
 
 #[tokio::test]

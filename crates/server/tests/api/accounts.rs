@@ -37,7 +37,8 @@ fn a_rename_moves_every_log_and_frees_the_name() {
     }
     let change = json!({"new_username": "admin_v2", "new_plan": "Pro"});
     let updated = server.patch("/security/user/update/corp_admin", &change).assert_status(200);
-    assert_eq!(updated.body, json!({"username": "admin_v2", "plan": "Pro", "migrated_logs": 3}));
+    let expected = json!({"username": "admin_v2", "plan": "Pro", "llm_ask": "always", "migrated_logs": 3});
+    assert_eq!(updated.body, expected);
     server.get("/security/logs/corp_admin").assert_problem(404);
     assert_eq!(server.get("/security/logs/admin_v2").assert_status(200).body.as_array().unwrap().len(), 3);
 

@@ -6,10 +6,10 @@ use std::{
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{BINARY, TestServer};
+use crate::harness::{TestServer, command};
 
 pub fn sentinelflow(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(BINARY).args(arguments).current_dir(folder).output().expect("the binary starts")
+    command().args(arguments).current_dir(folder).output().expect("the binary starts")
 }
 
 pub fn text(bytes: &[u8]) -> String {

@@ -2,7 +2,9 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -15,13 +17,39 @@ use ureq::{
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_sentinelflow");
 
+/// Returns the binary as a command that neither a key nor a setting of the developer's environment reaches.
+pub fn command() -> Command {
+    let mut command = Command::new(BINARY);
+    #[expect(clippy::disallowed_methods, reason = "only names are read, to keep their values out")]
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy().to_ascii_uppercase();
+        if text == "GEMINI_API_KEY" || text.starts_with("SENTINELFLOW_") || text.ends_with("_PROXY") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// How a server is started.
+#[derive(Default)]
+pub struct Start {
+    /// `dev` or `serve`.
+    pub mode: &'static str,
+    /// In TOML.
+    pub settings: String,
+    /// Besides those that every server gets.
+    pub flags: Vec<&'static str>,
+    pub environment: Vec<(&'static str, String)>,
+}
+
 /// A running `sentinelflow` on a port of its own, with a data folder that lives as long as this does.
 pub struct TestServer {
-    mode: &'static str,
+    start: Start,
     data: TempDir,
     process: Child,
     pub base: String,
     agent: Agent,
+    said: Said,
 }
 
 impl TestServer {
@@ -37,12 +65,17 @@ impl TestServer {
 
     /// Starts `sentinelflow dev` or `serve` with settings in TOML.
     pub fn start(mode: &'static str, settings: &str) -> Self {
+        Self::started(Start { mode, settings: settings.to_owned(), ..Start::default() })
+    }
+
+    pub fn started(start: Start) -> Self {
         let data = TempDir::new().expect("a temporary folder");
-        std::fs::write(data.path().join("sentinelflow.toml"), settings)
+        std::fs::write(data.path().join("sentinelflow.toml"), &start.settings)
             .expect("the folder can be written to");
-        let (process, base) = spawn(mode, &data);
+        let mut said = Said::default();
+        let (process, base) = spawn(&start, &data, &mut said);
         let agent = Agent::config_builder().http_status_as_error(false).build().into();
-        Self { mode, data, process, base, agent }
+        Self { start, data, process, base, agent, said }
     }
 
     /// Ends the process as a power cut would, and starts it again on the same data.
@@ -50,7 +83,20 @@ impl TestServer {
         // It may have ended already.
         drop(self.process.kill());
         self.process.wait().expect("the process ends");
-        (self.process, self.base) = spawn(self.mode, &self.data);
+        (self.process, self.base) = spawn(&self.start, &self.data, &mut self.said);
+    }
+
+    /// Returns what the server has written to its log so far; of the very latest a part may be missing.
+    pub fn said(&self) -> String {
+        self.said.so_far()
+    }
+
+    /// Asks the process to end and returns its whole log, that of former processes included.
+    pub fn end(&mut self) -> String {
+        self.signal("TERM");
+        assert_eq!(self.wait(), Some(0), "{}", self.said());
+        self.said.hear_out();
+        self.said()
     }
 
     pub fn process_id(&self) -> u32 {
@@ -173,30 +219,65 @@ impl Drop for TestServer {
     }
 }
 
+/// What one process after the other writes to its log.
+#[derive(Default)]
+struct Said {
+    text: Arc<Mutex<String>>,
+    listener: Option<JoinHandle<()>>,
+}
+
+impl Said {
+    fn so_far(&self) -> String {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads on, so that the server never waits for a full pipe.
+    fn listen(&mut self, mut log: BufReader<ChildStderr>) {
+        self.hear_out();
+        let text = Arc::clone(&self.text);
+        self.listener = Some(thread::spawn(move || while read_line(&mut log, &text).is_some() {}));
+    }
+
+    /// Returns when everything is read that an ended process has written.
+    fn hear_out(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            listener.join().expect("reading does not panic");
+        }
+    }
+}
+
+/// Adds a line to the text and returns it; `None` at the end.
+fn read_line(log: &mut BufReader<ChildStderr>, text: &Mutex<String>) -> Option<String> {
+    let mut line = Vec::new();
+    log.read_until(b'\n', &mut line).ok().filter(|length| *length > 0)?;
+    let line = String::from_utf8_lossy(&line).into_owned();
+    text.lock().unwrap_or_else(PoisonError::into_inner).push_str(&line);
+    Some(line)
+}
+
 /// Starts the binary and waits until it says where it listens.
 #[expect(clippy::zombie_processes, reason = "whoever gets the process waits for it")]
-fn spawn(mode: &str, data: &TempDir) -> (Child, String) {
-    let mut process = Command::new(BINARY)
-        .args([mode, "--listen", "127.0.0.1:0", "--data"])
+fn spawn(start: &Start, data: &TempDir, said: &mut Said) -> (Child, String) {
+    let mut process = command()
+        .args([start.mode, "--listen", "127.0.0.1:0", "--data"])
         .arg(data.path())
+        .args(&start.flags)
+        .envs(start.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(data.path())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary starts");
-    let mut said = BufReader::new(process.stderr.take().expect("it is piped"));
-    let mut heard = String::new();
+    let mut log = BufReader::new(process.stderr.take().expect("it is piped"));
     loop {
-        let mut line = String::new();
-        let length = said.read_line(&mut line).expect("the server's log is text");
-        assert!(length > 0, "the server ended before it listened: {heard}");
+        let Some(line) = read_line(&mut log, &said.text) else {
+            panic!("the server ended before it listened: {}", said.so_far());
+        };
         if let Some((_, rest)) = line.split_once("Listening on ") {
             let base = rest.split([',', ' ', '\n', '\u{1b}']).next().expect("an address").to_owned();
-            // The rest of the log is read so that the server never waits for a full pipe.
-            std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+            said.listen(log);
             return (process, base);
         }
-        heard.push_str(&line);
     }
 }
 
@@ -210,7 +291,7 @@ pub fn until<T: std::fmt::Debug>(ask: impl Fn() -> T, is_so: impl Fn(&T) -> bool
             return answer;
         }
         assert!(started.elapsed() < Duration::from_mins(2), "it never came: {answer:?}");
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
