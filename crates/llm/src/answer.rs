@@ -133,6 +133,9 @@ fn is_hidden(char: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
 
     fn read(answer: &str) -> Result<Vec<Option<ModelVerdict>>, Unusable> {
@@ -185,6 +188,31 @@ mod tests {
         ];
         for (text, reason) in cases {
             assert_eq!(read(&text), Err(reason), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_answered_only_what_was_asked_about_is_used(
+            ids in prop::collection::vec("r[1-3]", 0..4),
+            severity in "info|low|medium|high|critical|none|High",
+            confidence in -1_i64..300,
+            technique in "T1110|none|T9|",
+            reason in "\\PC{0,20}|canary| ",
+            text in prop::option::of("\\PC{0,40}|[{}\"\\[\\]:a-z]{0,40}"),
+        ) {
+            let verdict = |id: &String| json!({
+                "id": id, "severity": severity, "confidence": confidence, "technique": technique, "reason": reason,
+            });
+            let answer = text.unwrap_or_else(|| json!({"verdicts": ids.iter().map(verdict).collect::<Vec<_>>()}).to_string());
+            if let Ok(verdicts) = read(&answer) {
+                prop_assert_eq!(verdicts.len(), 2);
+                prop_assert!(!answer.contains("canary") && !answer.contains("r3"));
+                for (verdict, id) in verdicts.iter().zip(["r1", "r2"]) {
+                    let is_its_own = verdict.as_ref().is_none_or(|verdict| &*verdict.asked.record == id);
+                    prop_assert!(is_its_own);
+                }
+            }
         }
     }
 

@@ -15,14 +15,19 @@ use std::{
 };
 
 use async_trait::async_trait;
+use metrics::Counter;
 use moka::sync::Cache;
 use sentinelflow_domain::{
     analysis::{Analysis, Degraded},
     clock::Clock,
     log_entry::LogEntry,
-    second_opinion::{Ask, AskedIn, Consultation, ModelVerdict, Opinion, QuestionKey, SecondOpinion, Spend},
+    second_opinion::{
+        Ask, AskedIn, Consultation, ModelVerdict, Opinion, QuestionKey, RememberedVerdict, SecondOpinion,
+        Spend,
+    },
     store::ExchangeBook,
     tenant::{Tenant, TenantId},
+    time::Timestamp,
 };
 use tokio::sync::{Semaphore, watch};
 use tracing::error;
@@ -59,7 +64,7 @@ struct Inner {
     models: Models,
     book: Arc<dyn ExchangeBook>,
     clock: Arc<dyn Clock>,
-    remembered: Cache<Name, Arc<ModelVerdict>>,
+    remembered: Cache<Name, Known>,
     /// Questions that were asked together with others: what one record says may have coloured the verdict on another, so
     /// such verdicts are not remembered, and when the question comes again it is asked alone.
     asked_in_company: Cache<Name, ()>,
@@ -68,8 +73,10 @@ struct Inner {
     budget: Budget,
     breaker: Breaker,
     permits: Arc<Semaphore>,
-    /// How many remembered verdicts were used.
+    /// How many remembered verdicts were used, for the turn of the next recheck.
     uses: AtomicU64,
+    /// The same for the meters; held, because it moves with nearly every event.
+    remembered_used: Counter,
     rechecked: Cache<Name, ()>,
 }
 
@@ -78,6 +85,19 @@ type Name = (TenantId, QuestionKey);
 
 /// A question that is being asked; whoever asks the same waits along.
 type Flight = watch::Receiver<Option<Outcome>>;
+
+/// A verdict that answers the same question again.
+#[derive(Clone)]
+struct Known {
+    verdict: Arc<ModelVerdict>,
+    expires_at: Timestamp,
+}
+
+impl From<RememberedVerdict> for Known {
+    fn from(RememberedVerdict { verdict, expires_at, .. }: RememberedVerdict) -> Self {
+        Self { verdict: Arc::new(verdict), expires_at }
+    }
+}
 
 /// What came of a question.
 #[derive(Debug, Clone)]
@@ -114,6 +134,7 @@ impl Consultant {
             breaker: Breaker::new(),
             permits: Arc::new(Semaphore::new(settings.concurrency)),
             uses: AtomicU64::new(0),
+            remembered_used: meters::remembered(),
             rechecked: Cache::builder()
                 .max_capacity(settings.cache_entries)
                 .time_to_live(RECHECK_PAUSE)
@@ -155,23 +176,25 @@ impl SecondOpinion for Consultant {
         if !ask.includes(analysis.score) {
             return now(Opinion::NotAsked);
         }
-        let question = Question::about(entry, analysis, &inner.models.current());
-        let placeholders = question.placeholders.clone();
+        let mut question = Question::about(entry, analysis, &inner.models.current());
+        let placeholders = std::mem::take(&mut question.placeholders);
         let name = (tenant.id, question.key);
         if let Some(verdict) = inner.recall(&name) {
             inner.recheck_now_and_then(tenant.id, question, &verdict);
-            return now(told(Outcome::Given { verdict, is_remembered: true }, &placeholders));
+            return now(inner.told(Outcome::Given { verdict, is_remembered: true }, &placeholders));
         }
         let mut flight = match inner.join_or_start(tenant.id, question) {
             Ok(flight) => flight,
-            Err(reason) => return now(told(Outcome::unavailable(reason), &placeholders)),
+            Err(reason) => return now(inner.told(Outcome::unavailable(reason), &placeholders)),
         };
         match tokio::time::timeout(inner.settings.timeout, landed(&mut flight)).await {
-            Ok(outcome) => now(told(outcome, &placeholders)),
-            Err(_) => Consultation {
-                opinion: told(Outcome::unavailable(Degraded::ModelTimeout), &placeholders),
-                later: Some(Box::pin(async move { told(landed(&mut flight).await, &placeholders) })),
-            },
+            Ok(outcome) => now(inner.told(outcome, &placeholders)),
+            Err(_) => {
+                let opinion = inner.told(Outcome::unavailable(Degraded::ModelTimeout), &placeholders);
+                let inner = Arc::clone(inner);
+                let later = async move { inner.told(landed(&mut flight).await, &placeholders) };
+                Consultation { opinion, later: Some(Box::pin(later)) }
+            }
         }
     }
 }
@@ -188,33 +211,37 @@ async fn landed(flight: &mut Flight) -> Outcome {
     outcome.unwrap_or_else(|| Outcome::unavailable(Degraded::ModelUnavailable))
 }
 
-/// Returns the opinion on one event, whose own values stand in the model's words.
-fn told(outcome: Outcome, placeholders: &[Placeholder]) -> Opinion {
-    match outcome {
-        Outcome::Unavailable { reason, asked } => {
-            meters::unavailable(reason);
-            Opinion::Unavailable { reason, asked }
-        }
-        Outcome::Given { verdict, is_remembered } => {
-            meters::given(is_remembered);
-            let mut verdict = Arc::unwrap_or_clone(verdict);
-            if let Some(summary) = restored(&verdict.summary, placeholders) {
-                verdict.summary = summary.into();
-            }
-            if let Some(measures) =
-                verdict.prevention_measures.as_deref().and_then(|words| restored(words, placeholders))
-            {
-                verdict.prevention_measures = Some(measures.into());
-            }
-            Opinion::Given { verdict, is_remembered }
-        }
-    }
-}
-
 impl Inner {
+    /// Returns the opinion on one event, whose own values stand in the model's words. It is counted.
+    fn told(&self, outcome: Outcome, placeholders: &[Placeholder]) -> Opinion {
+        let (verdict, is_remembered) = match outcome {
+            Outcome::Unavailable { reason, asked } => {
+                meters::unavailable(reason);
+                return Opinion::Unavailable { reason, asked };
+            }
+            Outcome::Given { verdict, is_remembered } => (verdict, is_remembered),
+        };
+        if is_remembered {
+            self.remembered_used.increment(1);
+        } else {
+            meters::given();
+        }
+        let mut verdict = Arc::unwrap_or_clone(verdict);
+        if let Some(summary) = restored(&verdict.summary, placeholders) {
+            verdict.summary = summary.into();
+        }
+        let measures = verdict.prevention_measures.as_deref().and_then(|words| restored(words, placeholders));
+        if let Some(measures) = measures {
+            verdict.prevention_measures = Some(measures.into());
+        }
+        Opinion::Given { verdict, is_remembered }
+    }
+
     /// Returns the verdict that the same question got, unless another model answers by now.
     fn recall(&self, name: &Name) -> Option<Arc<ModelVerdict>> {
-        self.remembered.get(name).filter(|verdict| self.models.still_answers(&verdict.model))
+        let known = self.remembered.get(name)?;
+        let is_valid = known.expires_at > self.clock.now() && self.models.still_answers(&known.verdict.model);
+        is_valid.then_some(known.verdict)
     }
 
     /// Returns the flight of a question, or why there is none.
@@ -248,8 +275,9 @@ impl Inner {
         let now = self.clock.now();
         match self.book.verdict(tenant, question.key, now).await {
             Ok(Some(known)) if self.models.still_answers(&known.verdict.model) => {
-                let verdict = Arc::new(known.verdict);
-                self.remembered.insert((tenant, question.key), Arc::clone(&verdict));
+                let known = Known::from(known);
+                let verdict = Arc::clone(&known.verdict);
+                self.remembered.insert((tenant, question.key), known);
                 return Outcome::Given { verdict, is_remembered: true };
             }
             Ok(_) => {}

@@ -18,6 +18,9 @@ mod meters;
 
 mod gemini;
 mod openai_compatible;
+
+#[doc(hidden)]
+pub mod fuzzed;
 mod provider;
 
 pub use reqwest::header::HeaderName;

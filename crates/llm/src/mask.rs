@@ -254,13 +254,14 @@ impl Masked {
     }
 }
 
-/// Puts values back into a model's words, but for secrets.
+/// Puts values back into a model's words, but for secrets and for what is no plain word.
 pub(crate) fn restored(words: &str, placeholders: &[Placeholder]) -> Option<String> {
     if !words.contains(OPEN) {
         return None;
     }
     let mut restored = words.to_owned();
-    for placeholder in placeholders.iter().filter(|placeholder| !placeholder.is_secret) {
+    let is_plain = |placeholder: &&Placeholder| placeholder.value.bytes().all(|byte| byte.is_ascii_graphic());
+    for placeholder in placeholders.iter().filter(|placeholder| !placeholder.is_secret).filter(is_plain) {
         if restored.contains(&*placeholder.written) {
             restored = restored.replace(&*placeholder.written, &placeholder.value);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_histogram, histogram};
+use metrics::{Counter, counter, describe_counter, describe_histogram, histogram};
 use sentinelflow_domain::{analysis::Degraded, second_opinion::Spend};
 
 use crate::{answer::Unusable, provider::Fault};
@@ -34,8 +34,13 @@ pub fn describe() {
     describe_counter!(UNUSABLE, "Answers that were not used, by what was wrong with their form");
 }
 
-pub(crate) fn given(is_remembered: bool) {
-    counter!(OPINIONS, "from" => if is_remembered { "memory" } else { "model" }).increment(1);
+/// Counts opinions that were given before.
+pub(crate) fn remembered() -> Counter {
+    counter!(OPINIONS, "from" => "memory")
+}
+
+pub(crate) fn given() {
+    counter!(OPINIONS, "from" => "model").increment(1);
 }
 
 pub(crate) fn unavailable(reason: Degraded) {

@@ -161,7 +161,9 @@ impl Flat<'_> {
 
     fn put(&mut self, name: &str, value: &str) {
         let mut value = self.masker.member(name, value);
-        let mut name = self.masker.text(name);
+        let is_plain =
+            name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphabetic() || b"._-".contains(&byte));
+        let mut name = if is_plain { name.to_owned() } else { self.masker.text(name) };
         cut(&mut name, 128, self.rest);
         if self.members.len() >= MOST_MEMBERS || self.bytes_left < name.len() {
             self.rest.update(&name);

@@ -27,6 +27,8 @@ use crate::{
 const LOCAL_TENANT: &str = "admin";
 
 pub async fn boot(config: &Config) -> anyhow::Result<App> {
+    // Before anybody who counts.
+    let metrics = telemetry::start_metrics()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let folder = config.rules.clone();
     let rules = tokio::task::spawn_blocking(move || load_rules(folder.as_deref()));
@@ -47,7 +49,7 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
     Ok(App::new(Parts {
         mode: config.mode,
         credentials: Credentials::new()?,
-        metrics: telemetry::start_metrics()?,
+        metrics,
         operator_token: config.operator_token.clone(),
         triage,
         hunts: start_hunts(config, &store, &clock, &engine).await?,

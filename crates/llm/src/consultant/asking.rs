@@ -118,7 +118,7 @@ impl Inner {
             _ => Vec::new(),
         };
         for known in &remembered {
-            self.remembered.insert((tenant, known.key), Arc::new(known.verdict.clone()));
+            self.remembered.insert((tenant, known.key), known.clone().into());
         }
         let kept = Exchange {
             id: exchange,

@@ -14,6 +14,8 @@ const LONGEST: usize = 19;
 /// The shortest account numbers are Norwegian.
 const SHORTEST_IBAN: usize = 15;
 const LONGEST_IBAN: usize = 34;
+/// Some countries' have letters in them.
+const FEWEST_DIGITS: usize = 6;
 
 /// Adds the numbers of cards and accounts. A run of what they are made of covers one of every 13 places.
 pub(super) fn each(bytes: &[u8], finds: &mut Finds) {
@@ -39,8 +41,10 @@ fn is_of_number(byte: u8) -> bool {
 }
 
 fn look(bytes: &[u8], area: Range<usize>, finds: &mut Finds) {
-    let digits = bytes[area.clone()].iter().filter(|byte| byte.is_ascii_digit()).count();
-    if digits < 8 {
+    let count = |is_it: fn(&u8) -> bool| bytes[area.clone()].iter().filter(|byte| is_it(byte)).count();
+    let digits = count(u8::is_ascii_digit);
+    let may_be_account = digits >= FEWEST_DIGITS && digits + count(u8::is_ascii_uppercase) >= SHORTEST_IBAN;
+    if digits < SHORTEST && !may_be_account {
         return;
     }
     let mut at = area.start;

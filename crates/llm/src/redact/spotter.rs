@@ -6,8 +6,8 @@ use std::ops::Range;
 /// Spots words of at least three bytes.
 #[derive(Debug)]
 pub(super) struct Spotter {
-    /// A bit for each hash that a window of a word has.
-    bits: Box<[u64; 1 << (HASH_BITS - 6)]>,
+    /// Whether a window of a word has a hash.
+    slots: Box<[bool; 1 << HASH_BITS]>,
     /// The words in the order of their windows' hashes.
     words: Box<[Word]>,
     /// Where the words begin whose hashes begin with the same bits; and the end.
@@ -23,8 +23,8 @@ struct Word {
     offset: usize,
 }
 
-/// The bits fill four KiB, a fraction of the nearest cache.
-const HASH_BITS: u32 = 15;
+/// The slots fill half of the nearest cache.
+const HASH_BITS: u32 = 14;
 const BUCKET_BITS: u32 = 10;
 
 const WINDOW: usize = 3;
@@ -45,14 +45,14 @@ impl Spotter {
     pub(super) fn new<'t>(words: impl Iterator<Item = &'t str>) -> Self {
         let mut words: Vec<Word> = words.enumerate().map(|(number, word)| Word::new(number, word)).collect();
         words.sort_by_key(|word| word.hash);
-        let mut bits = Box::new([0; 1 << (HASH_BITS - 6)]);
+        let mut slots = Box::new([false; 1 << HASH_BITS]);
         for word in &words {
-            bits[word.hash as usize / 64] |= 1 << (word.hash % 64);
+            slots[word.hash as usize] = true;
         }
         let begins = |bucket: u32| words.partition_point(|word| bucket_of(word.hash) < bucket as usize);
         let starts =
             (0..=1 << BUCKET_BITS).map(|bucket| u16::try_from(begins(bucket)).expect("some hundred words"));
-        Self { bits, starts: starts.collect(), words: words.into() }
+        Self { slots, starts: starts.collect(), words: words.into() }
     }
 
     /// Calls `found` with the number and the place of each word that occurs, about in the order of their places.
@@ -62,8 +62,7 @@ impl Spotter {
         while rest.len() >= WINDOW {
             let seen = seen(rest);
             let hashes: [u32; AT_ONCE] = std::array::from_fn(|ahead| hash(seen >> (8 * ahead)));
-            if hashes.iter().fold(0, |any, hash| any | self.bits[*hash as usize / 64] >> (hash % 64)) & 1 == 1
-            {
+            if hashes.iter().fold(false, |any, hash| any | self.slots[*hash as usize]) {
                 for (ahead, hash) in hashes.into_iter().enumerate() {
                     self.words_with(hash, |word| word.compare(bytes, at + ahead, &mut found));
                 }
@@ -74,7 +73,7 @@ impl Spotter {
     }
 
     fn words_with(&self, hash: u32, mut each: impl FnMut(&Word)) {
-        if self.bits[hash as usize / 64] >> (hash % 64) & 1 == 1 {
+        if self.slots[hash as usize] {
             let bucket = bucket_of(hash);
             let words = &self.words[usize::from(self.starts[bucket])..usize::from(self.starts[bucket + 1])];
             words.iter().filter(|word| word.hash == hash).for_each(&mut each);
@@ -114,10 +113,10 @@ fn seen(bytes: &[u8]) -> u64 {
 }
 
 fn hash(seen: u64) -> u32 {
-    // The multiplier of Knuth's hashing, 2³² divided by the golden ratio.
-    const GOLDEN: u32 = 0x9E37_79B1;
-    let window = u32::try_from(seen & 0xFF_FFFF).expect("three bytes");
-    window.wrapping_mul(GOLDEN) >> (u32::BITS - HASH_BITS)
+    // Knuth's multiplier, 2³² divided by the golden ratio; what it is shifted by, the fourth byte is shifted out by.
+    const GOLDEN: u32 = 0x9E37_79B1 << (u32::BITS - 8 * WINDOW as u32);
+    let [first, second, third, fourth, ..] = seen.to_le_bytes();
+    u32::from_le_bytes([first, second, third, fourth]).wrapping_mul(GOLDEN) >> (u32::BITS - HASH_BITS)
 }
 
 fn bucket_of(hash: u32) -> usize {

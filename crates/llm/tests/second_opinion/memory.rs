@@ -44,9 +44,12 @@ async fn what_is_not_the_same_is_asked_again() {
 async fn a_verdict_expires() {
     let room = Room::honest();
     assert!(is_fresh(&room.opinion(&entry("the lamp is on")).await));
-    let room = room.restarted(|_| {});
     room.clock.set(8 * 86_400_000);
     assert!(is_fresh(&room.opinion(&entry("the lamp is on")).await));
+    let room = room.restarted(|_| {});
+    assert!(is_remembered(&room.opinion(&entry("the lamp is on")).await));
+    room.clock.set(16 * 86_400_000);
+    assert!(is_fresh(&room.restarted(|_| {}).opinion(&entry("the lamp is on")).await));
 }
 
 #[tokio::test]

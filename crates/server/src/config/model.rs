@@ -123,6 +123,7 @@ fn key_in(file: &Path) -> Result<ApiKey, String> {
 }
 
 fn provider(text: &str) -> Result<ProviderKind, String> {
+    let text = text.replace('_', "-");
     let known = ProviderKind::ALL.into_iter().find(|kind| kind.as_str() == text);
     known.ok_or_else(|| format!("'{text}' is neither gemini nor openai-compatible"))
 }

@@ -15,7 +15,7 @@ use ureq::{
     http::{HeaderMap, Request},
 };
 
-pub const BINARY: &str = env!("CARGO_BIN_EXE_sentinelflow");
+const BINARY: &str = env!("CARGO_BIN_EXE_sentinelflow");
 
 /// Returns the binary as a command that neither a key nor a setting of the developer's environment reaches.
 pub fn command() -> Command {

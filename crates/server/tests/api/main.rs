@@ -14,4 +14,5 @@ mod errors;
 mod indicators;
 mod operator;
 mod scans;
+mod second_opinion;
 mod security;

@@ -16,7 +16,7 @@ use crate::{
     harness::{Answer, TestServer, benign_entry},
 };
 
-const TOKEN: &str = "correct-horse-battery-staple-0123";
+pub const TOKEN: &str = "correct-horse-battery-staple-0123";
 const SETTINGS: &str = "rules = 'rules'\nindicators = 'lists'\n";
 
 /// Starts `server` again with these settings, and with folders for rules and lists.
@@ -30,7 +30,7 @@ fn with_settings(mut server: TestServer, settings: &str) -> TestServer {
 }
 
 /// Starts `serve` with a token for its operator.
-fn with_operator() -> TestServer {
+pub fn with_operator() -> TestServer {
     let server = TestServer::serve();
     write_token(&server.data_folder().join("token"), &format!("{TOKEN}\n"), 0o640);
     with_settings(server, "operator_token_file = 'token'")

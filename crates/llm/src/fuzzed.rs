@@ -1,0 +1,50 @@
+//! What the fuzz targets reach into: the readers of outside text, each by itself. No part of the interface.
+
+use sentinelflow_domain::second_opinion::{ExchangeId, ModelVerdict};
+use serde_json::Value;
+
+use crate::{
+    answer::verdicts,
+    gemini::Gemini,
+    mask::{Masker, Words},
+    openai_compatible::OpenAiCompatible,
+    prompt::Prompt,
+    provider::Provider,
+};
+
+/// The names of the records that a fuzzed answer may speak of.
+pub const RECORDS: [&str; 2] = ["r1", "r2"];
+/// What no fuzzed answer that is used may hold.
+pub const CANARY: &str = "canary";
+
+/// Reads a response's body as both providers' answer to a question about `RECORDS`; returns the verdicts that are used.
+pub fn answer(status: u16, body: &[u8]) -> Vec<ModelVerdict> {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return Vec::new() };
+    let prompt = Prompt {
+        user: String::new(),
+        ids: RECORDS.map(Into::into).into(),
+        canary: CANARY.to_owned(),
+        max_output_tokens: 1,
+    };
+    let providers: [&dyn Provider; 2] = [&Gemini { thinking_level: None }, &OpenAiCompatible];
+    let mut used = Vec::new();
+    for provider in providers {
+        if status != 200 {
+            // Every fault has its name.
+            assert!(!provider.fault(status, &body, None).degraded().as_str().is_empty());
+        } else if let Ok(reply) = provider.reply(&body, "model")
+            && let Ok(verdicts) = verdicts(&reply, &prompt, ExchangeId([0; 16]))
+        {
+            used.extend(verdicts.into_iter().flatten());
+        }
+    }
+    used
+}
+
+/// Returns a text as it may leave, and the values that stay here.
+pub fn masked(text: &str) -> (String, Vec<String>) {
+    let mut masker = Masker::new(Words::Masked);
+    let written = masker.text(text);
+    let secrets = masker.into_placeholders().into_iter().filter(|placeholder| placeholder.is_secret);
+    (written, secrets.map(|placeholder| placeholder.value.into()).collect())
+}
