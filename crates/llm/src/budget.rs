@@ -124,6 +124,7 @@ impl Budget {
     }
 
     /// Puts what a call did cost in the place of what was put aside.
+    #[expect(clippy::needless_pass_by_value, reason = "what was put aside is settled once")]
     pub(crate) fn settle(&self, reservation: Reservation, spent: Spend) {
         self.with_days(|days| {
             if let Some(day) = days.get_mut(&reservation.tenant).filter(|day| day.number == reservation.day) {

@@ -187,15 +187,13 @@ impl SecondOpinion for Consultant {
             Ok(flight) => flight,
             Err(reason) => return now(inner.told(Outcome::unavailable(reason), &placeholders)),
         };
-        match tokio::time::timeout(inner.settings.timeout, landed(&mut flight)).await {
-            Ok(outcome) => now(inner.told(outcome, &placeholders)),
-            Err(_) => {
-                let opinion = inner.told(Outcome::unavailable(Degraded::ModelTimeout), &placeholders);
-                let inner = Arc::clone(inner);
-                let later = async move { inner.told(landed(&mut flight).await, &placeholders) };
-                Consultation { opinion, later: Some(Box::pin(later)) }
-            }
+        if let Ok(outcome) = tokio::time::timeout(inner.settings.timeout, landed(&mut flight)).await {
+            return now(inner.told(outcome, &placeholders));
         }
+        let opinion = inner.told(Outcome::unavailable(Degraded::ModelTimeout), &placeholders);
+        let inner = Arc::clone(inner);
+        let later = async move { inner.told(landed(&mut flight).await, &placeholders) };
+        Consultation { opinion, later: Some(Box::pin(later)) }
     }
 }
 

@@ -4,8 +4,12 @@
 mod context;
 mod shapes;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::Range};
 
+use self::{
+    context::Slot,
+    shapes::{Shape, Token},
+};
 use crate::redact::{Kind, is_secret_name, secrets};
 
 /// Stand around every placeholder; where they stand in a text they are replaced, so that nobody can write one.
@@ -50,165 +54,79 @@ impl Masker {
 
     /// Returns a text as it may leave.
     pub(crate) fn text(&mut self, text: &str) -> String {
-        let mut masked = Masked::with_capacity(text.len());
-        self.write(text, Start::OfText, &mut masked);
-        masked.out
+        let mut out = String::with_capacity(text.len() + 64);
+        self.write(text, Start::OfText, &mut out);
+        out
     }
 
     /// Returns the value of a member of that name as it may leave.
     pub(crate) fn member(&mut self, name: &str, value: &str) -> String {
-        let mut masked = Masked::with_capacity(value.len());
-        if let Some(kind) = is_secret_name(name).filter(|_| !value.is_empty()) {
-            self.secret(kind, value, &mut masked);
-            return masked.out;
+        let mut out = String::with_capacity(value.len() + 64);
+        match is_secret_name(name).filter(|_| !value.is_empty()) {
+            Some(kind) => self.secret(kind, value, &mut out),
+            None => self.write(value, Start::OfMember(name), &mut out),
         }
-        self.write(value, Start::OfMember(name), &mut masked);
-        masked.out
+        out
     }
 
-    fn write(&mut self, text: &str, start: Start<'_>, masked: &mut Masked) {
+    fn write(&mut self, text: &str, mut start: Start<'_>, out: &mut String) {
         let mut done = 0;
-        let mut start = start;
         for secret in secrets(text) {
-            self.pass(text, done..secret.range.start, start, masked);
-            self.secret(secret.kind, text.get(secret.range.clone()).unwrap_or_default(), masked);
+            self.pass(text, done..secret.range.start, start, out);
             done = secret.range.end;
+            self.secret(secret.kind, text.get(secret.range).unwrap_or_default(), out);
             start = Start::Within;
         }
-        self.pass(text, done..text.len(), start, masked);
+        self.pass(text, done..text.len(), start, out);
     }
 
-    fn secret(&mut self, kind: Kind, value: &str, masked: &mut Masked) {
+    fn secret(&mut self, kind: Kind, value: &str, out: &mut String) {
         let is_secret = kind != Kind::Email;
-        self.placeholder(kind.name(), value, "", is_secret, masked);
+        self.placeholder(kind.name(), value, "", is_secret, out);
     }
 
     /// Writes the placeholder of a value, the same one each time.
-    fn placeholder(&mut self, kind: &str, value: &str, class: &str, is_secret: bool, masked: &mut Masked) {
+    fn placeholder(&mut self, kind: &str, value: &str, class: &str, is_secret: bool, out: &mut String) {
         let of_kind = |known: &&Placeholder| {
             known
                 .written
-                .trim_start_matches(OPEN)
-                .strip_prefix(kind)
-                .is_some_and(|rest| rest.starts_with('-'))
+                .strip_prefix(OPEN)
+                .and_then(|rest| rest.strip_prefix(kind)?.strip_prefix('-'))
+                .is_some()
         };
         let known = self.placeholders.iter().filter(of_kind).find(|known| *known.value == *value);
         if let Some(known) = known {
-            masked.out.push_str(&known.written);
+            out.push_str(&known.written);
             return;
         }
-        let from = masked.out.len();
         let colon = if class.is_empty() { "" } else { ":" };
         if self.placeholders.len() >= MOST_NUMBERED {
-            write!(masked.out, "{OPEN}{kind}{colon}{class}{CLOSE}").expect("writing to a string can't fail");
+            write!(out, "{OPEN}{kind}{colon}{class}{CLOSE}").expect("writing to a string can't fail");
             return;
         }
         let number = self.placeholders.iter().filter(of_kind).count() + 1;
-        write!(masked.out, "{OPEN}{kind}-{number}{colon}{class}{CLOSE}")
-            .expect("writing to a string can't fail");
-        let written = masked.out.get(from..).unwrap_or_default().into();
+        let written = format!("{OPEN}{kind}-{number}{colon}{class}{CLOSE}").into_boxed_str();
+        out.push_str(&written);
         self.placeholders.push(Placeholder { written, value: value.into(), is_secret });
     }
 
     /// Masks a piece of a text in which there are no secrets.
-    fn pass(&mut self, text: &str, range: std::ops::Range<usize>, start: Start<'_>, masked: &mut Masked) {
-        let mut at = range.start;
-        let Some(piece) = text.get(..range.end) else { return };
-        let bytes = piece.as_bytes();
-        let mut copied = at;
-        let mut slot = Slot::None;
+    fn pass(&mut self, text: &str, range: Range<usize>, start: Start<'_>, out: &mut String) {
+        let Some(text) = text.get(..range.end) else { return };
+        let (at, copied, slot) = (range.start, range.start, Slot::None);
+        let mut pass = Pass { words: self.words, masker: self, out, text, at, copied, slot, in_query: false };
         match start {
-            Start::OfText => {
-                if let Some(host) = shapes::syslog_host(piece) {
-                    masked.out.push_str(DATE_AND_TIME);
-                    self.placeholder("host", &piece[host.clone()], "", false, masked);
-                    (at, copied) = (host.end, host.end);
-                }
-            }
+            Start::OfText => pass.header(),
             Start::OfMember(name) => {
-                let is_one_word = !piece.contains([' ', '"', '\n', '\t']);
-                slot = Slot::after_member(name, if is_one_word { self.words } else { Words::Kept });
+                // A parameter of several words was typed freely.
+                let is_one_word = !text.contains([' ', '"', '\n', '\t']);
+                pass.slot = Slot::after_member(name, if is_one_word { pass.words } else { Words::Kept });
             }
             Start::Within => {}
         }
-        let mut in_query = false;
-        while let Some(&byte) = bytes.get(at) {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {
-                    let token = shapes::token(piece, at, slot, copied == at && at == range.start);
-                    match token.shape {
-                        shapes::Shape::Plain => {
-                            slot = Slot::after_word(piece.get(at..token.end).unwrap_or_default(), slot);
-                        }
-                        shapes::Shape::Class(class) => {
-                            copied = masked.replace(piece, copied, at..token.end, class);
-                            slot = Slot::None;
-                        }
-                        shapes::Shape::Numbered { kind, class } => {
-                            masked.copy(piece, copied, at);
-                            let value = piece.get(at..token.end).unwrap_or_default();
-                            self.placeholder(kind, value, class, false, masked);
-                            copied = token.end;
-                            slot = Slot::None;
-                        }
-                        shapes::Shape::DigitsWithin => {
-                            masked.copy(piece, copied, at);
-                            masked.without_digits(piece.get(at..token.end).unwrap_or_default());
-                            copied = token.end;
-                            slot = Slot::None;
-                        }
-                    }
-                    at = token.end;
-                }
-                b':' if bytes.get(at + 1) == Some(&b':') && shapes::ip6(piece, at).is_some() => {
-                    let (end, class) = shapes::ip6(piece, at).unwrap_or((at + 1, ""));
-                    masked.copy(piece, copied, at);
-                    self.placeholder("ip", piece.get(at..end).unwrap_or_default(), class, false, masked);
-                    (at, copied, slot) = (end, end, Slot::None);
-                }
-                b'?' | b'&' => {
-                    in_query = true;
-                    slot = Slot::None;
-                    at += 1;
-                }
-                b'=' => {
-                    if in_query && self.words == Words::Masked && slot != Slot::User {
-                        slot = context::parameter(bytes, at);
-                    }
-                    at += 1;
-                }
-                0x80.. => {
-                    let char = piece.get(at..).and_then(|rest| rest.chars().next()).unwrap_or(' ');
-                    if let Some(harmless) = shapes::harmless(char) {
-                        copied = masked.replace(piece, copied, at..at + char.len_utf8(), harmless);
-                    }
-                    slot = Slot::None;
-                    at += char.len_utf8();
-                }
-                0..0x20 if !matches!(byte, b'\n' | b'\t' | b'\r') => {
-                    copied = masked.replace(piece, copied, at..at + 1, HIDDEN);
-                    at += 1;
-                }
-                _ => {
-                    if !context::is_between(byte) {
-                        slot = Slot::None;
-                    }
-                    if matches!(byte, b' ' | b'"' | b'\n' | b'\t') {
-                        in_query = false;
-                    }
-                    at += 1;
-                }
-            }
-        }
-        masked.copy(piece, copied, range.end);
+        pass.run();
     }
 }
-
-use context::Slot;
-
-/// What stands before a syslog header's host.
-const DATE_AND_TIME: &str = "‹date› ‹time› ";
-const HIDDEN: &str = "‹hidden›";
 
 /// Where a piece begins.
 #[derive(Debug, Clone, Copy)]
@@ -218,32 +136,118 @@ enum Start<'n> {
     Within,
 }
 
-/// What has been written.
-#[derive(Debug)]
-struct Masked {
-    out: String,
+/// What stands before a syslog header's host.
+const DATE_AND_TIME: &str = "‹date› ‹time› ";
+const HIDDEN: &str = "‹hidden›";
+
+/// One pass over a piece, from left to right.
+struct Pass<'p> {
+    words: Words,
+    masker: &'p mut Masker,
+    out: &'p mut String,
+    text: &'p str,
+    at: usize,
+    /// So far the text was written.
+    copied: usize,
+    /// What is expected next.
+    slot: Slot,
+    /// Behind a `?`, until a space or a quote.
+    in_query: bool,
 }
 
-impl Masked {
-    fn with_capacity(length: usize) -> Self {
-        Self { out: String::with_capacity(length + 64) }
+impl Pass<'_> {
+    fn header(&mut self) {
+        if self.at == 0
+            && let Some(host) = shapes::syslog_host(self.text)
+        {
+            self.out.push_str(DATE_AND_TIME);
+            (self.at, self.copied) = (host.start, host.start);
+            self.numbered(host.end, "host", "");
+        }
     }
 
-    fn copy(&mut self, text: &str, from: usize, to: usize) {
-        self.out.push_str(text.get(from..to).unwrap_or_default());
+    fn run(&mut self) {
+        let bytes = self.text.as_bytes();
+        while let Some(&byte) = bytes.get(self.at) {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => self.token(),
+                0x80.. => self.beyond_ascii(),
+                b'\n' | b'\t' | b'\r' | b' '..=b'~' => self.sign(byte),
+                _ => self.class(self.at + 1, HIDDEN),
+            }
+        }
+        self.copy_to(bytes.len());
     }
 
-    /// Writes what was not copied yet and then `class` for the range; returns where copying goes on.
-    fn replace(&mut self, text: &str, copied: usize, range: std::ops::Range<usize>, class: &str) -> usize {
-        self.copy(text, copied, range.start);
+    fn token(&mut self) {
+        let Token { end, shape } = shapes::token(self.text, self.at, self.slot);
+        match shape {
+            Shape::Plain => {
+                self.slot = Slot::after_word(self.text.get(self.at..end).unwrap_or_default(), self.slot);
+                self.at = end;
+            }
+            Shape::Class(class) => self.class(end, class),
+            Shape::Numbered { kind, class } => self.numbered(end, kind, class),
+            Shape::DigitsWithin => self.without_digits(end),
+        }
+    }
+
+    fn sign(&mut self, byte: u8) {
+        match byte {
+            b':' => {
+                if let Some((end, class)) = shapes::ip6(self.text, self.at) {
+                    self.numbered(end, "ip", class);
+                    return;
+                }
+            }
+            b'?' | b'&' => {
+                self.in_query = true;
+                self.slot = Slot::None;
+            }
+            b'=' if self.in_query && self.words == Words::Masked && self.slot != Slot::User => {
+                self.slot = context::parameter(self.text.as_bytes(), self.at);
+            }
+            _ => {
+                if !context::is_between(byte) {
+                    self.slot = Slot::None;
+                }
+                if matches!(byte, b' ' | b'"' | b'\n' | b'\t') {
+                    self.in_query = false;
+                }
+            }
+        }
+        self.at += 1;
+    }
+
+    fn beyond_ascii(&mut self) {
+        let char = self.text.get(self.at..).and_then(|rest| rest.chars().next()).unwrap_or(' ');
+        let end = self.at + char.len_utf8();
+        match shapes::harmless(char) {
+            Some(harmless) => self.class(end, harmless),
+            None => (self.at, self.slot) = (end, Slot::None),
+        }
+    }
+
+    /// Writes what stands before and then a class for what reaches to `end`.
+    fn class(&mut self, end: usize, class: &str) {
+        self.copy_to(self.at);
         self.out.push_str(class);
-        range.end
+        self.go_on_at(end);
     }
 
-    /// Writes a word with one sign for each run of digits.
-    fn without_digits(&mut self, word: &str) {
+    /// As `class`, with a number for the value.
+    fn numbered(&mut self, end: usize, kind: &str, class: &str) {
+        self.copy_to(self.at);
+        let value = self.text.get(self.at..end).unwrap_or_default();
+        self.masker.placeholder(kind, value, class, false, self.out);
+        self.go_on_at(end);
+    }
+
+    /// As `class`, with one sign for each run of digits in the word.
+    fn without_digits(&mut self, end: usize) {
+        self.copy_to(self.at);
         let mut was_digit = false;
-        for char in word.chars() {
+        for char in self.text.get(self.at..end).unwrap_or_default().chars() {
             if !char.is_ascii_digit() {
                 self.out.push(char);
             } else if !was_digit {
@@ -251,6 +255,16 @@ impl Masked {
             }
             was_digit = char.is_ascii_digit();
         }
+        self.go_on_at(end);
+    }
+
+    fn copy_to(&mut self, end: usize) {
+        self.out.push_str(self.text.get(self.copied..end).unwrap_or_default());
+        self.copied = end;
+    }
+
+    fn go_on_at(&mut self, end: usize) {
+        (self.at, self.copied, self.slot) = (end, end, Slot::None);
     }
 }
 

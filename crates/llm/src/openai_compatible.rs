@@ -1,4 +1,4 @@
-//! `/chat/completions` as OpenAI defined it and Ollama, vLLM, llama.cpp and gateways speak it.
+//! `/chat/completions` as `OpenAI` defined it and Ollama, vLLM, llama.cpp and gateways speak it.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! What is written to a model, whichever provider carries it: fixed instructions, and records that nobody should obey.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ impl Prompt {
         let mut ids = Vec::new();
         for (record, number) in records.zip(1..) {
             let id: Arc<str> = format!("r{number}-{}", salt.get(3..9).unwrap_or_default()).into();
-            user.push_str(&format!(r#"{{"id":"{id}","#));
+            write!(user, r#"{{"id":"{id}","#).expect("writing to a string can't fail");
             user.push_str(&record.get(1..).unwrap_or_default().replace(' ', &mark));
             user.push('\n');
             ids.push(id);
@@ -82,7 +82,7 @@ impl Prompt {
 fn word() -> Result<String, getrandom::Error> {
     let mut random = [0; 12];
     getrandom::fill(&mut random)?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:024x}", random.iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte))))
 }
 
 /// The JSON schema of an answer.

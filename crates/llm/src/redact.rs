@@ -23,9 +23,9 @@ pub(crate) mod corpus;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
+use std::{cmp::Reverse, ops::Range};
 
-use crate::redact::{names::Demand, triggers::Trigger};
+use crate::redact::{clients::Client, names::Demand, triggers::Trigger};
 
 /// A piece of a text that must not leave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +122,9 @@ fn collect(bytes: &[u8], finds: &mut Finds, depth: encoded::Depth) {
         Trigger::Statement(statement) => spoken::look(bytes, hit, statement, finds),
         Trigger::Encoded(encoding) => encoded::look(bytes, hit, encoding, depth, finds),
     });
+    finds.sort();
     for at in memchr::memchr_iter(b'@', bytes) {
-        if !finds.covers(at) {
+        if !finds.hold(at) {
             addresses::look(bytes, at..at + 1, finds);
         }
     }
@@ -134,10 +135,16 @@ fn collect(bytes: &[u8], finds: &mut Finds, depth: encoded::Depth) {
 #[derive(Default)]
 struct Finds {
     found: Vec<Secret>,
+    /// How many of those are in the order of their places.
+    sorted: usize,
+    /// Where an `@` begins the host of a URL.
+    hosts: Vec<usize>,
     /// Several words of a name may announce the same value.
     last_name_end: usize,
     /// How far encoded text has been decoded.
     decoded_until: usize,
+    /// How far the arguments of each program have been read.
+    commands_until: Vec<(&'static Client, usize)>,
 }
 
 /// How many of the latest finds may hold the place that is looked at: a reader adds few at once.
@@ -155,6 +162,23 @@ impl Finds {
         self.found.iter().rev().take(LATEST).any(|secret| secret.range.contains(&at))
     }
 
+    fn sort(&mut self) {
+        self.found.sort_by_key(|secret| (secret.range.start, Reverse(secret.range.end)));
+        self.sorted = self.found.len();
+        self.hosts.sort_unstable();
+    }
+
+    /// Whether a place lies in what had been found when that was sorted.
+    fn hold(&self, at: usize) -> bool {
+        let sorted = &self.found[..self.sorted];
+        let before = sorted.partition_point(|secret| secret.range.start <= at);
+        sorted[..before].iter().rev().take(LATEST).any(|secret| secret.range.contains(&at))
+    }
+
+    fn is_host(&self, at: usize) -> bool {
+        self.hosts.last() == Some(&at) || self.hosts.binary_search(&at).is_ok()
+    }
+
     /// Whether no name that ends there has been looked at.
     fn is_new_name(&mut self, end: usize) -> bool {
         let is_new = end != self.last_name_end;
@@ -162,11 +186,20 @@ impl Finds {
         is_new
     }
 
-    fn settled(self, text: &str) -> Vec<Secret> {
-        let mut found = self.found;
-        found.sort_by_key(|secret| (secret.range.start, std::cmp::Reverse(secret.range.end)));
-        let mut settled: Vec<Secret> = Vec::with_capacity(found.len());
-        for Secret { range, kind } in found {
+    /// Whether a program does not stand among arguments of itself that have been read.
+    fn is_new_command(&self, at: usize, client: &'static Client) -> bool {
+        !self.commands_until.iter().any(|(known, until)| std::ptr::eq(*known, client) && at < *until)
+    }
+
+    fn read_command(&mut self, client: &'static Client, until: usize) {
+        self.commands_until.retain(|(known, _)| !std::ptr::eq(*known, client));
+        self.commands_until.push((client, until));
+    }
+
+    fn settled(mut self, text: &str) -> Vec<Secret> {
+        self.sort();
+        let mut settled: Vec<Secret> = Vec::with_capacity(self.found.len());
+        for Secret { range, kind } in self.found {
             let range = text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end);
             match settled.last_mut() {
                 Some(last) if range.start < last.range.end => last.range.end = last.range.end.max(range.end),

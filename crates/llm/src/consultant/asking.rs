@@ -206,7 +206,7 @@ impl Inner {
         match result {
             // The provider works; what it makes of a record is the record's matter.
             Ok(_) | Err(Fault::Blocked(_) | Fault::Truncated(_) | Fault::Invalid(_)) => {
-                self.breaker.succeeded()
+                self.breaker.succeeded();
             }
             Err(fault) => {
                 if self.breaker.failed(fault) {

@@ -25,16 +25,12 @@ impl Queue {
     /// Adds a question; returns whether nobody is at work on the tenant's.
     fn push(&self, tenant: TenantId, waiting: Waiting) -> bool {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match queue.get_mut(&tenant) {
-            Some(others) => {
-                others.push(waiting);
-                false
-            }
-            None => {
-                queue.insert(tenant, vec![waiting]);
-                true
-            }
+        if let Some(others) = queue.get_mut(&tenant) {
+            others.push(waiting);
+            return false;
         }
+        queue.insert(tenant, vec![waiting]);
+        true
     }
 
     /// Takes what the next request carries: one question that is to be asked alone, or at most `most` others.

@@ -35,7 +35,7 @@ const USER_MAX_BYTES: usize = 64;
 const WORD_MAX_BYTES: usize = 40;
 
 /// Reads what begins at `at`, which is a letter or a digit.
-pub(super) fn token(text: &str, at: usize, slot: Slot, is_first: bool) -> Token {
+pub(super) fn token(text: &str, at: usize, slot: Slot) -> Token {
     let bytes = text.as_bytes();
     let end = run(bytes, at, |byte| byte.is_ascii_alphanumeric());
     let word = text.get(at..end).unwrap_or_default();
@@ -52,7 +52,7 @@ pub(super) fn token(text: &str, at: usize, slot: Slot, is_first: bool) -> Token 
     }
     let has_digit = word.bytes().any(|byte| byte.is_ascii_digit());
     if !has_digit {
-        return wordy(text, at, end, next, is_first);
+        return wordy(text, at, end, next);
     }
     if let Some((end, class)) = ip4(text, at) {
         return Token { end, shape: Shape::Numbered { kind: "ip", class } };
@@ -76,7 +76,7 @@ pub(super) fn token(text: &str, at: usize, slot: Slot, is_first: bool) -> Token 
     Token { end, shape: with_digits(word, slot, bytes, at, next) }
 }
 
-fn wordy(text: &str, at: usize, end: usize, next: u8, is_first: bool) -> Token {
+fn wordy(text: &str, at: usize, end: usize, next: u8) -> Token {
     let bytes = text.as_bytes();
     let word = text.get(at..end).unwrap_or_default();
     if word == "Mozilla"
@@ -95,7 +95,6 @@ fn wordy(text: &str, at: usize, end: usize, next: u8, is_first: bool) -> Token {
         return Token { end, shape: Shape::Class("‹uuid›") };
     }
     if next == b':'
-        && !is_first
         && word.bytes().all(|byte| byte.is_ascii_hexdigit())
         && let Some((end, class)) = ip6(text, at)
     {

@@ -45,7 +45,7 @@ fn what_differs_from_event_to_event_is_told_by_its_class() {
         ("GET /run?cmd=whoami&q=lamp", "GET /run?cmd=whoami&q=‹word›"),
     ];
     for (text, expected) in cases {
-        assert_eq!(masked(text), expected.replace("‹date›‹time›", "‹date›‹time›"), "{text}");
+        assert_eq!(masked(text), expected, "{text}");
     }
 }
 
@@ -106,8 +106,8 @@ fn values_come_back_but_secrets_stay() {
 
 #[test]
 fn so_many_values_have_numbers_and_the_rest_have_classes() {
-    let many: String = (0..200).map(|n| format!("10.0.0.{n} ")).collect();
-    let masked = masked(&many);
+    let many: Vec<String> = (0..200).map(|n| format!("10.0.0.{n} ")).collect();
+    let masked = masked(&many.concat());
     assert!(masked.contains("‹ip-64:private›") && masked.ends_with("‹ip:private› "), "{masked}");
 }
 
