@@ -17,6 +17,7 @@ import os
 import pathlib
 import random
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -27,7 +28,7 @@ from collections import Counter
 from typing import NamedTuple
 
 import compare
-from load import TENANT, WORK, Load, answers, cpu_s, free_port, load, memory_mib, sign_up, started
+from load import TENANT, TICKS_PER_S, WORK, Load, answers, cpu_s, free_port, load, memory_mib, sign_up, started
 
 PARTS = ["known", "distinct", "down", "faults"]
 ANALYZE = f"/security/analyze/{TENANT}"
@@ -50,7 +51,8 @@ DAY = [
     (12, "nginx", 200, "INFO", '{ip} - - [{clf}] "GET /api/v1/users/{n}/cart HTTP/1.1" 200 {bytes} "-" "{browser}"'),
     (8, "nginx", 200, "INFO", '{ip} - - [{clf}] "GET /search?q={user}&page={n} HTTP/2.0" 200 {bytes} "-" "{browser}"'),
     (6, "nginx", 304, "INFO", '{ip} - - [{clf}] "GET /static/app.{hex}.js HTTP/2.0" 304 0 "-" "{browser}"'),
-    (5, "nginx", 302, "INFO", '{ip} - {user} [{clf}] "POST /login HTTP/1.1" 302 {bytes} "-" "{browser}"'),
+    (4, "nginx", 302, "INFO", '{ip} - - [{clf}] "POST /login HTTP/1.1" 302 {bytes} "-" "{browser}"'),
+    (1, "nginx", 200, "INFO", '{ip} - {user} [{clf}] "GET /grafana/api/health HTTP/1.1" 200 {bytes} "-" "{browser}"'),
     (2, "nginx", 404, "WARNING", '{ip} - - [{clf}] "GET /products/{n} HTTP/1.1" 404 {bytes} "-" "{browser}"'),
     (12, "orders", 1, "INFO", "{iso} INFO order {uuid} of user {user} placed: {n} items, {bytes} cents, took {ms} ms"),
     (10, "orders", 2, "INFO", "{iso} DEBUG request {uuid} from {ip} answered in {ms} ms, status=200"),
@@ -134,7 +136,7 @@ class Side:
 
     def __init__(self, name, server, fake_pid=None):
         self.name, self.server, self.fake_pid = name, server, fake_pid
-        self.runs, self.fake_cpu_s = [], 0.0
+        self.runs, self.fake_cpu_s, self.foreign_cores = [], 0.0, []
         self.memory_mib = None
         self.before = Counter()
 
@@ -144,11 +146,18 @@ class Side:
         self.before = counted(self.server)
 
     def run(self, bodies, seconds):
-        fake_before = cpu_s(self.fake_pid) if self.fake_pid else 0
-        self.runs.append(self.measure(bodies, seconds))
-        self.fake_cpu_s += (cpu_s(self.fake_pid) if self.fake_pid else 0) - fake_before
+        fake, wrk, machine, begin = self.fake_used_s(), wrk_used_s(), machine_used_s(), time.monotonic()
+        run = self.measure(bodies, seconds)
+        wall = time.monotonic() - begin
+        fake, wrk, machine = self.fake_used_s() - fake, wrk_used_s() - wrk, machine_used_s() - machine
+        self.runs.append(run)
+        self.fake_cpu_s += fake
+        self.foreign_cores.append(max(0, machine - wrk - fake - run.cpu_s) / wall)
         # What is still under way when wrk leaves is not to cost the next run anything.
         time.sleep(1)
+
+    def fake_used_s(self):
+        return cpu_s(self.fake_pid) if self.fake_pid else 0
 
     def measure(self, bodies, seconds):
         return load(self.server, ANALYZE, seconds, 64, bodies)
@@ -174,8 +183,8 @@ class Side:
 class Peer(Side):
     """seed_stack under its own driver; mongod's CPU seconds are its own."""
 
-    def __init__(self, stack, side):
-        super().__init__("seed_stack", None)
+    def __init__(self, stack, side, fake_pid):
+        super().__init__("seed_stack", None, fake_pid)
         self.stack, self.side = stack, side
 
     def warm_up(self, bodies, seconds):
@@ -270,8 +279,7 @@ class Bench:
             calls = sum(count for (name, _), count in model.counted().items() if name == "calls")
         requests = sum(run.requests for run in model.runs)
         self.goal("known: throughput as a share of that without a key", pairs(model, local, rate), 0.85)
-        # One use in a hundred of what is remembered is asked about again, so that a model that changed is noticed.
-        self.goal("known: events for which nobody was asked", 100 * (1 - calls / requests), 98, " %")
+        self.goal("known: events without a call", 100 * (1 - calls / requests), 99, " %")
 
     def distinct(self):
         def fresh():
@@ -290,8 +298,10 @@ class Bench:
             show("distinct", peer, model)
             for side in sides:
                 side.tell()
-        self.goal("distinct: events/s", statistics.median(map(rate, model.runs)), 0.9 * ceiling)
-        self.goal("distinct: CPU s per 1,000, below seed_stack's 2 to 3 of the issue", statistics.median(map(cpu, model.runs)), 2, at_least=False)
+        # The 64 requests under way when wrk leaves don't count: at this pace that is a twentieth of a run.
+        self.goal("distinct: events/s", statistics.median(map(rate, model.runs)), 0.85 * ceiling)
+        used = statistics.median(map(cpu, model.runs))
+        self.goal("distinct: CPU s per 1,000, below seed_stack's 2 to 3 of the issue", used, 2, at_least=False)
         if peer:
             self.goal("distinct: times less CPU than seed_stack here", pairs(peer, model, cpu), 1)
 
@@ -305,10 +315,10 @@ class Bench:
             print(f"#   without seed_stack: {reason}")
             return None
         mongod_pid = hold.enter_context(stack.database())
-        base = hold.enter_context(gemini_of(stack))
+        base, fake_pid = hold.enter_context(gemini_of(stack))
         # Of its two clients this one uses less CPU.
         settings = {"SCORER": "gemini", "GEMINI_BASE": base, "HTTP_CLIENT": "aiohttp", "LAZY_TF": "1"}
-        return Peer(stack, hold.enter_context(stack.serving(mongod_pid, settings)))
+        return Peer(stack, hold.enter_context(stack.serving(mongod_pid, settings)), fake_pid)
 
     def down(self):
         bodies = self.bodies.write("down", FREE, self.plenty())
@@ -348,7 +358,7 @@ def fake_model(program, *flags):
 
 @contextlib.contextmanager
 def gemini_of(stack):
-    """Runs the fake model that seed_stack brings along, as ours answers in another form, and yields its URL."""
+    """Runs the fake model that seed_stack brings along, as ours answers in another form; yields its URL and process id."""
     port = free_port()
     flags = ["--port", str(port), "--latency-ms", str(int(1000 * LATENCY_S))]
     process = subprocess.Popen([stack.python, stack.root / "stack" / "fake_gemini.py", *flags])
@@ -357,10 +367,22 @@ def gemini_of(stack):
             if process.poll() is not None:
                 sys.exit("seed_stack's fake model did not start")
             time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.terminate()
         process.wait(60)
+
+
+def wrk_used_s():
+    """CPU seconds of children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def machine_used_s():
+    with open("/proc/stat", encoding="utf-8") as stat:
+        user, nice, system, _, _, *interrupts = map(int, stat.readline().split()[1:9])
+    return (user + nice + system + sum(interrupts)) / TICKS_PER_S
 
 
 def rate(run):
@@ -390,7 +412,8 @@ def show(part, beside, model):
         ratio = f"{pairs(model, beside, of):.3f}" if beside else ""
         print(f"| {name:28} | {cells[0]:>13} | {cells[1]:>18} | {ratio:>7} |", flush=True)
     for side in filter(None, (beside, model)):
-        print(f"#   {side.name}: {min(map(rate, side.runs)):,.0f} to {max(map(rate, side.runs)):,.0f} requests/s")
+        rates, foreign = list(map(rate, side.runs)), statistics.median(side.foreign_cores)
+        print(f"#   {side.name}: {min(rates):,.0f} to {max(rates):,.0f} requests/s, others used {foreign:.2f} cores")
 
 
 def main():

@@ -2,7 +2,6 @@
 
 use std::{fmt, pin::Pin, str::FromStr, sync::Arc};
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -14,17 +13,33 @@ use crate::{
 };
 
 /// Somebody who can be asked about an entry once the rules have judged it.
-#[async_trait]
 pub trait SecondOpinion: Send + Sync {
-    /// Answers within its own deadline; an outage is an answer, not an error.
-    async fn consult(&self, tenant: &Tenant, entry: &LogEntry, analysis: &Analysis) -> Consultation;
+    /// Returns what is known at once, or what is to be waited for. An outage is an answer, not an error.
+    fn consult(&self, tenant: &Tenant, entry: &LogEntry, analysis: &Analysis) -> Consultation;
+}
+
+/// An opinion that is known, or somebody who asks for one.
+pub enum Consultation {
+    Known(Opinion),
+    /// It ends within the deadline of whoever is asked.
+    Asking(Pin<Box<dyn Future<Output = InTime> + Send>>),
 }
 
 /// What is known at the deadline, and what may still come.
-pub struct Consultation {
+pub struct InTime {
     pub opinion: Opinion,
     /// The opinion that was not there in time.
     pub later: Option<Pin<Box<dyn Future<Output = Opinion> + Send>>>,
+}
+
+impl Consultation {
+    /// Waits for what is known at the deadline.
+    pub async fn in_time(self) -> InTime {
+        match self {
+            Self::Known(opinion) => InTime { opinion, later: None },
+            Self::Asking(asking) => asking.await,
+        }
+    }
 }
 
 /// What came of asking a model.

@@ -63,6 +63,13 @@ pub trait LogBook: Send + Sync {
     /// Returns the tenant's logs that the filter lets through, newest first.
     async fn recent(&self, tenant: TenantId, filter: LogFilter) -> Result<Page<LogRecord>, StoreError>;
 
+    /// Returns the tenant's log that was recorded under an idempotency key.
+    async fn recorded_under(
+        &self,
+        tenant: TenantId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<LogRecord>, StoreError>;
+
     /// Returns a page of the logs of all tenants that were received since a moment, the oldest first: those behind
     /// `after`, and without it the beginning of the `newest`. The page is empty at the end. For the server itself: no
     /// caller may see another tenant's logs.

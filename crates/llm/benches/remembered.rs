@@ -11,7 +11,8 @@ use sentinelflow_domain::{
     id::ObjectId,
     log_entry::{LogEntry, Message, Metadata, SeverityLevel, Source},
     second_opinion::{
-        Ask, Exchange, ExchangeId, Opinion, QuestionKey, RememberedVerdict, SecondOpinion as _, Spend,
+        Ask, Consultation, Exchange, ExchangeId, Opinion, QuestionKey, RememberedVerdict, SecondOpinion as _,
+        Spend,
     },
     store::{ExchangeBook, StoreError},
     tenant::{Plan, Tenant, TenantId},
@@ -100,7 +101,11 @@ fn bench(criterion: &mut Criterion) {
     let judged: Vec<Analysis> = day.iter().map(|entry| engine.analyze(entry)).collect();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
-    let consult = |entry, analysis| runtime.block_on(consultant.consult(&tenant, entry, analysis)).opinion;
+    let _within = runtime.enter();
+    let consult = |entry, analysis| match consultant.consult(&tenant, entry, analysis) {
+        Consultation::Known(opinion) => opinion,
+        Consultation::Asking(asking) => runtime.block_on(asking).opinion,
+    };
     for (entry, analysis) in day.iter().zip(&judged) {
         consult(entry, analysis);
     }

@@ -14,7 +14,6 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use metrics::Counter;
 use moka::sync::Cache;
 use sentinelflow_domain::{
@@ -22,8 +21,8 @@ use sentinelflow_domain::{
     clock::Clock,
     log_entry::LogEntry,
     second_opinion::{
-        Ask, AskedIn, Consultation, ModelVerdict, Opinion, QuestionKey, RememberedVerdict, SecondOpinion,
-        Spend,
+        Ask, AskedIn, Consultation, InTime, ModelVerdict, Opinion, QuestionKey, RememberedVerdict,
+        SecondOpinion, Spend,
     },
     store::ExchangeBook,
     tenant::{Tenant, TenantId},
@@ -165,40 +164,30 @@ pub(crate) fn connection(settings: &Settings) -> Result<(Box<dyn Provider>, Send
     Ok((provider, sender))
 }
 
-#[async_trait]
 impl SecondOpinion for Consultant {
-    async fn consult(&self, tenant: &Tenant, entry: &LogEntry, analysis: &Analysis) -> Consultation {
+    /// To be called within a runtime.
+    fn consult(&self, tenant: &Tenant, entry: &LogEntry, analysis: &Analysis) -> Consultation {
         let inner = &self.0;
         let ask = inner.settings.ask.min(tenant.ask);
         if ask == Ask::Never {
-            return now(Opinion::unavailable(Degraded::ModelOff));
+            return Consultation::Known(inner.told(Outcome::unavailable(Degraded::ModelOff), &[]));
         }
         if !ask.includes(analysis.score) {
-            return now(Opinion::NotAsked);
+            return Consultation::Known(Opinion::NotAsked);
         }
         let mut question = Question::about(entry, analysis, &inner.models.current());
         let placeholders = std::mem::take(&mut question.placeholders);
         let name = (tenant.id, question.key);
         if let Some(verdict) = inner.recall(&name) {
             inner.recheck_now_and_then(tenant.id, question, &verdict);
-            return now(inner.told(Outcome::Given { verdict, is_remembered: true }, &placeholders));
+            let remembered = Outcome::Given { verdict, is_remembered: true };
+            return Consultation::Known(inner.told(remembered, &placeholders));
         }
-        let mut flight = match inner.join_or_start(tenant.id, question) {
-            Ok(flight) => flight,
-            Err(reason) => return now(inner.told(Outcome::unavailable(reason), &placeholders)),
-        };
-        if let Ok(outcome) = tokio::time::timeout(inner.settings.timeout, landed(&mut flight)).await {
-            return now(inner.told(outcome, &placeholders));
+        match inner.join_or_start(tenant.id, question) {
+            Ok(flight) => Consultation::Asking(Box::pin(Arc::clone(inner).in_time(flight, placeholders))),
+            Err(reason) => Consultation::Known(inner.told(Outcome::unavailable(reason), &placeholders)),
         }
-        let opinion = inner.told(Outcome::unavailable(Degraded::ModelTimeout), &placeholders);
-        let inner = Arc::clone(inner);
-        let later = async move { inner.told(landed(&mut flight).await, &placeholders) };
-        Consultation { opinion, later: Some(Box::pin(later)) }
     }
-}
-
-fn now(opinion: Opinion) -> Consultation {
-    Consultation { opinion, later: None }
 }
 
 /// Waits for what comes of a question.
@@ -210,6 +199,16 @@ async fn landed(flight: &mut Flight) -> Outcome {
 }
 
 impl Inner {
+    /// Waits until the deadline for what comes of a question.
+    async fn in_time(self: Arc<Self>, mut flight: Flight, placeholders: Vec<Placeholder>) -> InTime {
+        if let Ok(outcome) = tokio::time::timeout(self.settings.timeout, landed(&mut flight)).await {
+            return InTime { opinion: self.told(outcome, &placeholders), later: None };
+        }
+        let opinion = self.told(Outcome::unavailable(Degraded::ModelTimeout), &placeholders);
+        let later = async move { self.told(landed(&mut flight).await, &placeholders) };
+        InTime { opinion, later: Some(Box::pin(later)) }
+    }
+
     /// Returns the opinion on one event, whose own values stand in the model's words. It is counted.
     fn told(&self, outcome: Outcome, placeholders: &[Placeholder]) -> Opinion {
         let (verdict, is_remembered) = match outcome {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     prompt::{INSTRUCTIONS, Prompt, schema},
-    provider::{Fault, Provider, Reply, Usage, count_at, fault_of_status, text_at},
+    provider::{Fault, Provider, Reply, Usage, count_at, fault_of_status, model_named, text_at},
 };
 
 pub(crate) const BASE_URL: &str = "https://generativelanguage.googleapis.com";
@@ -74,7 +74,7 @@ impl Provider for Gemini {
         let is_thought = |part: &&Value| part.get("thought").and_then(Value::as_bool).unwrap_or(false);
         let text: String =
             parts.iter().filter(|part| !is_thought(part)).filter_map(|part| text_at(part, "/text")).collect();
-        let model = text_at(body, "/modelVersion").unwrap_or(asked_model).into();
+        let model = model_named(body, "/modelVersion", asked_model);
         Ok(Reply { text, model, usage })
     }
 

@@ -3,6 +3,7 @@
 
 mod check;
 mod consultant;
+mod no_model;
 mod settings;
 
 mod mask;
@@ -30,6 +31,7 @@ pub use self::{
     check::{Check, check},
     consultant::Consultant,
     meters::describe as describe_meters,
+    no_model::NoModel,
     provider::{ApiKey, InvalidApiKey},
     settings::{ProviderKind, Settings},
 };

@@ -22,7 +22,10 @@ pub fn describe() {
         OPINIONS,
         "Opinions given, by whether the question was asked for this event or its answer was remembered"
     );
-    describe_counter!(DEGRADED, "Events without an opinion, by reason");
+    describe_counter!(
+        DEGRADED,
+        "Events that were answered for without an opinion, by reason; one that comes later counts as given, too"
+    );
     describe_counter!(CALLS, "Requests to the provider, by outcome");
     describe_histogram!(CALL_SECONDS, "How long requests to the provider took");
     describe_counter!(TOKENS, "Tokens used");
@@ -41,6 +44,11 @@ pub(crate) fn remembered() -> Counter {
 
 pub(crate) fn given() {
     counter!(OPINIONS, "from" => "model").increment(1);
+}
+
+/// Counts events about which nobody is asked.
+pub(crate) fn off() -> Counter {
+    counter!(DEGRADED, "reason" => Degraded::ModelOff.as_str())
 }
 
 pub(crate) fn unavailable(reason: Degraded) {

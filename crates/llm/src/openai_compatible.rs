@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     prompt::{INSTRUCTIONS, Prompt, schema},
-    provider::{Fault, Provider, Reply, Usage, count_at, fault_of_status, text_at},
+    provider::{Fault, Provider, Reply, Usage, count_at, fault_of_status, model_named, text_at},
 };
 
 pub(crate) struct OpenAiCompatible;
@@ -49,7 +49,7 @@ impl Provider for OpenAiCompatible {
             return Err(Fault::Blocked(usage));
         }
         let text = text_at(message, "/content").ok_or(Fault::Blocked(usage))?.to_owned();
-        let model = text_at(body, "/model").unwrap_or(asked_model).into();
+        let model = model_named(body, "/model", asked_model);
         Ok(Reply { text, model, usage })
     }
 

@@ -52,6 +52,15 @@ pub(crate) struct Usage {
     pub output: u64,
 }
 
+/// Returns the name of the model that answered, as the provider tells it, if it could be one.
+pub(crate) fn model_named(body: &Value, pointer: &str, asked: &str) -> Arc<str> {
+    const MOST_BYTES: usize = 128;
+    let is_name = |name: &&str| {
+        (1..=MOST_BYTES).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    text_at(body, pointer).filter(is_name).unwrap_or(asked).into()
+}
+
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Fault {
@@ -181,13 +190,17 @@ impl Sender {
             let (name, prefix) = to.auth_header.unwrap_or((usual, prefix.to_owned()));
             headers.insert(name, key.behind(&prefix));
         }
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder()
             // A redirect would carry the question to where nobody configured it to go.
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(to.request_timeout.min(Duration::from_secs(5)))
             .timeout(to.request_timeout)
-            .user_agent(concat!("sentinelflow/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+            .user_agent(concat!("sentinelflow/", env!("CARGO_PKG_VERSION")));
+        if is_loopback(to.base_url) {
+            // What is on this machine is not asked by way of another.
+            client = client.no_proxy();
+        }
+        let client = client.build()?;
         Ok(Self {
             client,
             headers,
@@ -240,6 +253,16 @@ impl Sender {
     }
 }
 
+/// Whether a URL leads to this machine itself.
+pub(crate) fn is_loopback(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    match url.host_str().map(|host| host.trim_matches(['[', ']'])) {
+        Some("localhost") => true,
+        Some(host) => host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback()),
+        None => false,
+    }
+}
+
 fn fault_of(error: &reqwest::Error) -> Fault {
     if error.is_timeout() { Fault::TimedOut } else { Fault::Unreachable }
 }
@@ -287,6 +310,25 @@ mod tests {
         assert_eq!(format!("{key:?} {:?}", key.behind("Bearer ")), "ApiKey(…) Sensitive");
         for wrong in ["", "two words", "line\nbreak", "ключ"] {
             assert_eq!(ApiKey::new(wrong), Err(InvalidApiKey));
+        }
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_names() {
+        for url in ["http://127.0.0.1:9/v1", "http://localhost", "https://[::1]:8", "http://127.9.9.9"] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in ["http://10.0.0.1", "https://example.org", "http://localhost.example.org", "nonsense"] {
+            assert!(!is_loopback(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_models_name_is_a_word() {
+        let named = |name: &str| model_named(&serde_json::json!({"m": name}), "/m", "asked");
+        assert_eq!(&*named("gemini-3.6-flash"), "gemini-3.6-flash");
+        for wrong in ["", "two words", "line\nbreak", "\u{1b}[2J", &"x".repeat(129), "modèle"] {
+            assert_eq!(&*named(wrong), "asked", "{wrong}");
         }
     }
 

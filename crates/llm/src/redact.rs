@@ -12,6 +12,7 @@ mod numbers;
 mod ordinary;
 mod spoken;
 mod spotter;
+mod statements;
 mod tokens;
 mod triggers;
 mod urls;
@@ -119,7 +120,7 @@ fn collect(bytes: &[u8], finds: &mut Finds, depth: encoded::Depth) {
         Trigger::At => addresses::look(bytes, hit, finds),
         Trigger::PrivateKey(form) => keys::look(bytes, hit, form, finds),
         Trigger::Client(client) => clients::look(bytes, hit, client, finds),
-        Trigger::Statement(statement) => spoken::look(bytes, hit, statement, finds),
+        Trigger::Statement(statement) => statements::look(bytes, hit, statement, finds),
         Trigger::Encoded(encoding) => encoded::look(bytes, hit, encoding, depth, finds),
     });
     finds.sort();
@@ -143,6 +144,8 @@ struct Finds {
     last_name_end: usize,
     /// How far encoded text has been decoded.
     decoded_until: usize,
+    /// How far a word goes that has a beginning of a token in it, but no dot after it.
+    no_jwt_until: usize,
     /// How far the arguments of each program have been read.
     commands_until: Vec<(&'static Client, usize)>,
 }

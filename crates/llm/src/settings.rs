@@ -5,7 +5,11 @@ use std::time::Duration;
 use reqwest::header::HeaderName;
 use sentinelflow_domain::second_opinion::Ask;
 
-use crate::{budget::Prices, gemini, provider::ApiKey};
+use crate::{
+    budget::Prices,
+    gemini,
+    provider::{ApiKey, is_loopback},
+};
 
 /// Everything the consultant is to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +68,11 @@ impl ProviderKind {
 }
 
 impl Settings {
+    /// Whether the key, and all that is asked, travels where others can read it.
+    pub fn travels_in_the_clear(&self) -> bool {
+        self.base_url.starts_with("http://") && !is_loopback(&self.base_url)
+    }
+
     /// Returns what holds where nothing else is said.
     pub fn new(provider: ProviderKind) -> Self {
         let (base_url, model, thinking_level) = match provider {

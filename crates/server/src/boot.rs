@@ -10,7 +10,7 @@ use sentinelflow_domain::{
     store::{ExchangeBook, NewTenant, Store},
     tenant::{Plan, Tenant, Username},
 };
-use sentinelflow_llm::Consultant;
+use sentinelflow_llm::{Consultant, NoModel};
 use sentinelflow_store::SqliteStore;
 use tokio::sync::Mutex;
 
@@ -21,7 +21,7 @@ use crate::{
     hunts::{Hunts, Spool},
     reload::{Reload, load_indicators, load_rules},
     telemetry::{self, SystemClock},
-    triage::{NoModel, Triage},
+    triage::Triage,
 };
 
 const LOCAL_TENANT: &str = "admin";
@@ -112,7 +112,7 @@ fn second_opinion(
     store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<dyn SecondOpinion>> {
-    let Model::On(settings) = model else { return Ok(Arc::new(NoModel)) };
+    let Model::On(settings) = model else { return Ok(Arc::new(NoModel::default())) };
     let book: Arc<dyn ExchangeBook> = Arc::clone(store) as _;
     let consultant = Consultant::new((**settings).clone(), book, Arc::clone(clock))
         .context("the language model can't be asked from here")?;

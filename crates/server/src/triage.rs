@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use sentinelflow_detect::Engine;
+use sentinelflow_detect::{Engine, Trace};
 use sentinelflow_domain::{
-    analysis::{Analysis, Degraded},
+    analysis::Analysis,
     clock::Clock,
     log_entry::LogEntry,
-    second_opinion::{Consultation, Opinion, SecondOpinion},
-    store::{IdempotencyKey, LogId, NewLog, Recorded, Store, StoreError},
+    second_opinion::{Consultation, InTime, Opinion, SecondOpinion},
+    store::{IdempotencyKey, LogId, LogRecord, NewLog, Recorded, Store, StoreError},
     tenant::{Tenant, TenantId},
     time::Timestamp,
 };
 use thiserror::Error;
+use tokio::task::JoinError;
 use tracing::error;
 
 /// So many stored logs are seen again at start: a fraction of a second.
@@ -34,12 +34,20 @@ pub struct Triaged {
     pub is_replay: bool,
 }
 
+impl Triaged {
+    fn again(log: LogRecord) -> Self {
+        Self { log_id: log.id, analysis: log.analysis, is_replay: true }
+    }
+}
+
 #[derive(Debug, Error)]
 pub enum TriageError {
     #[error("the idempotency key was used for another entry")]
     KeyOfAnotherEntry,
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the entry's task broke off")]
+    BrokeOff(#[from] JoinError),
 }
 
 impl Triage {
@@ -49,30 +57,28 @@ impl Triage {
         entry: LogEntry,
         idempotency_key: Option<IdempotencyKey>,
     ) -> Result<Triaged, TriageError> {
+        if let Some(key) = &idempotency_key
+            && let Some(known) = self.store.recorded_under(tenant.id, key).await?
+        {
+            // Neither judged nor asked about again.
+            let is_same = known.entry == entry;
+            return if is_same { Ok(Triaged::again(known)) } else { Err(TriageError::KeyOfAnotherEntry) };
+        }
         let received_at = self.clock.now();
         let (analysis, trace) = self.engine.analyze_for(tenant, received_at, &entry);
-        let Consultation { opinion, later } = self.second_opinion.consult(tenant, &entry, &analysis).await;
-        let analysis = Arc::new(analysis.raised_by(opinion));
-
-        let tenant = tenant.id;
-        let log = NewLog { tenant, entry, analysis: Arc::clone(&analysis), received_at, idempotency_key };
-        let recorded = self.store.record(log).await;
-        // Only what is stored, and once, counts for later entries. Whoever hangs up meanwhile has sent it all the same.
-        match &recorded {
-            Ok(Recorded::New(log_id)) => self.engine.stored(&trace, *log_id),
-            Ok(Recorded::Before(_) | Recorded::KeyOfAnotherEntry) | Err(_) => self.engine.forget(&trace),
-        }
-        match recorded? {
-            Recorded::New(log_id) => {
-                if let Some(later) = later {
-                    let added =
-                        add_later(later, Arc::clone(&self.store), tenant, log_id, Arc::clone(&analysis));
-                    tokio::spawn(added);
-                }
-                Ok(Triaged { log_id, analysis, is_replay: false })
+        let consultation = self.second_opinion.consult(tenant, &entry, &analysis);
+        let judged = Judged { tenant: tenant.id, entry, analysis, trace, received_at, idempotency_key };
+        let (engine, store) = (Arc::clone(&self.engine), Arc::clone(&self.store));
+        match consultation {
+            Consultation::Known(opinion) => {
+                judged.record(&engine, &store, InTime { opinion, later: None }).await
             }
-            Recorded::Before(log) => Ok(Triaged { log_id: log.id, analysis: log.analysis, is_replay: true }),
-            Recorded::KeyOfAnotherEntry => Err(TriageError::KeyOfAnotherEntry),
+            Consultation::Asking(asking) => {
+                // Whoever hangs up meanwhile has sent it all the same.
+                let recorded =
+                    tokio::spawn(async move { judged.record(&engine, &store, asking.await).await });
+                recorded.await?
+            }
         }
     }
 
@@ -92,6 +98,44 @@ impl Triage {
     }
 }
 
+/// An entry that the rules have judged.
+struct Judged {
+    tenant: TenantId,
+    entry: LogEntry,
+    analysis: Analysis,
+    trace: Trace,
+    received_at: Timestamp,
+    idempotency_key: Option<IdempotencyKey>,
+}
+
+impl Judged {
+    async fn record(
+        self,
+        engine: &Engine,
+        store: &Arc<dyn Store>,
+        InTime { opinion, later }: InTime,
+    ) -> Result<Triaged, TriageError> {
+        let Self { tenant, entry, analysis, trace, received_at, idempotency_key } = self;
+        let analysis = Arc::new(analysis.raised_by(opinion));
+        let log = NewLog { tenant, entry, analysis: Arc::clone(&analysis), received_at, idempotency_key };
+        let recorded = store.record(log).await;
+        // Only what is stored, and once, counts for later entries.
+        match &recorded {
+            Ok(Recorded::New(log_id)) => engine.stored(&trace, *log_id),
+            Ok(Recorded::Before(_) | Recorded::KeyOfAnotherEntry) | Err(_) => engine.forget(&trace),
+        }
+        let recorded = recorded?;
+        if let (Recorded::New(log_id), Some(later)) = (&recorded, later) {
+            tokio::spawn(add_later(later, Arc::clone(store), tenant, *log_id, Arc::clone(&analysis)));
+        }
+        match recorded {
+            Recorded::New(log_id) => Ok(Triaged { log_id, analysis, is_replay: false }),
+            Recorded::Before(log) => Ok(Triaged::again(*log)),
+            Recorded::KeyOfAnotherEntry => Err(TriageError::KeyOfAnotherEntry),
+        }
+    }
+}
+
 /// Adds an opinion that was not there in time to the stored log.
 async fn add_later(
     later: impl Future<Output = Opinion>,
@@ -104,15 +148,5 @@ async fn add_later(
     let analysis = Arc::unwrap_or_clone(analysis).raised_by(opinion);
     if let Err(error) = store.add_opinion(tenant, log_id, Arc::new(analysis)).await {
         error!(log.id = %log_id, error = ?error, "The opinion on log {log_id} came late and can't be stored");
-    }
-}
-
-/// Stands where no language model is to be asked, and says so.
-pub struct NoModel;
-
-#[async_trait]
-impl SecondOpinion for NoModel {
-    async fn consult(&self, _: &Tenant, _: &LogEntry, _: &Analysis) -> Consultation {
-        Consultation { opinion: Opinion::unavailable(Degraded::ModelOff), later: None }
     }
 }

@@ -23,8 +23,8 @@ use rusqlite::{Connection, OptionalExtension};
 use sentinelflow_domain::{
     analysis::Analysis,
     store::{
-        LogBook, LogFilter, LogId, LogRecord, MinuteCounts, NewLog, NewTenant, Owner, Page, Recorded,
-        StatsBook, Store, StoreError, TenantBook, TenantChange, TenantUpdate,
+        IdempotencyKey, LogBook, LogFilter, LogId, LogRecord, MinuteCounts, NewLog, NewTenant, Owner, Page,
+        Recorded, StatsBook, Store, StoreError, TenantBook, TenantChange, TenantUpdate,
     },
     tenant::{ApiKeyHash, PasswordHash, Tenant, TenantId, Username},
     time::Timestamp,
@@ -119,6 +119,16 @@ impl LogBook for SqliteStore {
                 self.writer.run(insert).await
             }
         }
+    }
+
+    async fn recorded_under(
+        &self,
+        tenant: TenantId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<LogRecord>, StoreError> {
+        let Some(tenant) = self.origin.row(tenant) else { return Ok(None) };
+        let (origin, key) = (self.origin, key.clone());
+        self.readers.run(move |connection| logs::recorded_under(connection, origin, tenant, &key)).await
     }
 
     async fn recent(&self, tenant: TenantId, filter: LogFilter) -> Result<Page<LogRecord>, StoreError> {

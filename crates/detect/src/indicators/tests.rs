@@ -247,6 +247,7 @@ fn lists_of_a_tenant_are_for_those_who_bear_its_name() {
             id: ObjectId::from_parts(0, [0; 5], 0),
             username: name.parse().unwrap(),
             plan: Plan::Free,
+            ask: sentinelflow_domain::second_opinion::Ask::Always,
             created_at: now(),
         };
         let (analysis, trace) = engine.analyze_for(&tenant, now(), &entry(message, "{}"));

@@ -16,11 +16,15 @@ pub(crate) struct Remembered<S> {
 #[derive(Default)]
 struct Kept {
     records: usize,
-    bytes: Vec<u8>,
+    /// Whole records each: one long buffer would take twice its size while it grows.
+    chunks: Vec<Vec<u8>>,
+    size_bytes: usize,
 }
 
-/// A larger table is read again instead. While it is gathered a buffer may have room for twice as much.
+/// A larger table is read again instead.
 const MOST_BYTES: usize = 64 << 20;
+/// A chunk that has so much takes no further record.
+const CHUNK_BYTES: usize = 1 << 20;
 
 impl<S: Source> Remembered<S> {
     pub(crate) fn new(source: S) -> Self {
@@ -33,7 +37,7 @@ impl<S: Source> Remembered<S> {
         self.source.visit(&mut |record| {
             if fits {
                 kept.keep(record.cells);
-                fits = kept.bytes.len() <= MOST_BYTES;
+                fits = kept.size_bytes <= MOST_BYTES;
                 if !fits {
                     kept = Kept::default();
                 }
@@ -67,20 +71,28 @@ impl<S: Source> Source for Remembered<S> {
 impl Kept {
     fn keep(&mut self, cells: &[Cell<'_>]) {
         self.records += 1;
-        let bytes = std::mem::take(&mut self.bytes);
-        self.bytes = postcard::to_extend(cells, bytes).expect("cells have nothing that cannot be written");
+        let has_room = self.chunks.last().is_some_and(|chunk| chunk.len() < CHUNK_BYTES);
+        let chunk = if has_room { self.chunks.pop().unwrap_or_default() } else { Vec::new() };
+        let before = chunk.len();
+        let chunk = postcard::to_extend(cells, chunk).expect("cells have nothing that cannot be written");
+        self.size_bytes += chunk.len() - before;
+        self.chunks.push(chunk);
     }
 
     fn visit(&self, visit: &mut Visit<'_>) -> Result<(), ScanError> {
-        let mut rest = self.bytes.as_slice();
-        for shown in 1..=self.records {
-            let (cells, after): (Vec<Cell<'_>>, _) =
-                postcard::take_from_bytes(rest).expect("what was written by the same program is read");
-            let read = shown as f64 / self.records as f64;
-            if visit(Record { cells: &cells, read })?.is_break() {
-                break;
+        let mut shown: u32 = 0;
+        for chunk in &self.chunks {
+            let mut rest = chunk.as_slice();
+            while !rest.is_empty() {
+                let (cells, after): (Vec<Cell<'_>>, _) =
+                    postcard::take_from_bytes(rest).expect("what was written by the same program is read");
+                shown += 1;
+                let read = f64::from(shown) / self.records as f64;
+                if visit(Record { cells: &cells, read })?.is_break() {
+                    return Ok(());
+                }
+                rest = after;
             }
-            rest = after;
         }
         Ok(())
     }
@@ -122,7 +134,11 @@ mod tests {
 
     #[test]
     fn what_was_read_to_its_end_is_not_read_again() {
+        // Longer than a chunk.
+        let long = vec![b'x'; CHUNK_BYTES / 2 + 1];
         let records = [
+            vec![Cell::Text(&long)],
+            vec![Cell::Text(&long)],
             vec![Cell::Text(b"at"), Cell::Text(b"")],
             vec![Cell::Time(-0.5), Cell::Number(f64::NAN), Cell::Missing],
             vec![],

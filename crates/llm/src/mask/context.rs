@@ -177,7 +177,8 @@ impl Slot {
 
     /// Returns what a member's value is by the member's name.
     pub(super) fn after_member(name: &str, words: Words) -> Self {
-        let is = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(last_part(name)));
+        let own_name = name.rsplit('.').next().unwrap_or(name);
+        let is = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(own_name));
         if is(&USER) {
             Self::User
         } else if is(&CODE) {
@@ -188,11 +189,6 @@ impl Slot {
             Self::None
         }
     }
-}
-
-/// The part of a name behind the last dot.
-fn last_part(name: &str) -> &str {
-    name.rsplit('.').next().unwrap_or(name)
 }
 
 /// Whether a member holds a request's parameter.

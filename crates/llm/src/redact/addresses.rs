@@ -53,6 +53,9 @@ const SCHEMES: [&[u8]; 12] = [
 
 /// Looks around an `@`, however it is written.
 pub(super) fn look(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
+    if finds.is_host(hit.start) {
+        return;
+    }
     let host = Host::read(bytes, hit.end);
     if host.is_some_and(|host| host.may_take_passwords)
         && let Some(password) = password_before(bytes, hit.start)

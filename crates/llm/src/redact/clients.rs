@@ -23,6 +23,8 @@ enum Takes {
     Part(&'static [&'static str], u8),
     /// In the argument that has this place, options not counted.
     Place(usize),
+    /// In the argument after the name of a share.
+    AfterShare,
     /// As the last argument.
     Last,
     /// In the argument before the pipe into it.
@@ -86,7 +88,8 @@ pub(super) const CLIENTS: &[Client] = &[
     Client { names: &["useradd", "usermod", "certutil"], takes: Takes::Option(&["-p"]) },
     Client { names: &["curl"], takes: Takes::Part(&["-u", "--user", "-U", "--proxy-user"], b':') },
     Client { names: &["smbclient", "rpcclient", "smbmap"], takes: Takes::Part(&["-U", "--user"], b'%') },
-    Client { names: &["net user", "net1 user", "net use", "net1 use"], takes: Takes::Place(1) },
+    Client { names: &["net user", "net1 user"], takes: Takes::Place(1) },
+    Client { names: &["net use", "net1 use"], takes: Takes::AfterShare },
     Client { names: &["ConvertTo-SecureString"], takes: Takes::Place(0) },
     Client {
         names: &["htpasswd -b", "htpasswd -nb", "htpasswd -bc", "htpasswd -cb", "htpasswd -bnB"],
@@ -94,6 +97,17 @@ pub(super) const CLIENTS: &[Client] = &[
     },
     Client { names: &["snmp-server community"], takes: Takes::Place(0) },
     Client { names: &["requirepass", "masterauth"], takes: Takes::Place(0) },
+    // As PHP's traces show calls.
+    Client {
+        names: &[
+            "PDO->__construct",
+            "mysqli->__construct",
+            "mysqli_connect",
+            "mysql_connect",
+            "ssh2_auth_password",
+        ],
+        takes: Takes::Place(2),
+    },
     Client { names: &["chpasswd", "passwd --stdin"], takes: Takes::Piped },
 ];
 
@@ -101,50 +115,46 @@ pub(super) const CLIENTS: &[Client] = &[
 const LONGEST: usize = 1 << 10;
 
 /// Looks at the arguments of a program.
-pub(super) fn look(bytes: &[u8], hit: Range<usize>, client: &Client, finds: &mut Finds) {
-    if !begins_word(bytes, hit.start) || bytes.get(hit.start.wrapping_sub(1)) == Some(&b'-') {
+pub(super) fn look(bytes: &[u8], hit: Range<usize>, client: &'static Client, finds: &mut Finds) {
+    let is_of_other = hit.start > 0 && bytes[hit.start - 1] == b'-';
+    if is_of_other || !begins_word(bytes, hit.start) || !finds.is_new_command(hit.start, client) {
         return;
     }
     if matches!(client.takes, Takes::Piped) {
         return piped(bytes, hit.start, finds);
     }
-    let at = hit.end
-        + if bytes.get(hit.end..hit.end + 4).is_some_and(|end| end.eq_ignore_ascii_case(b".exe")) {
-            4
-        } else {
-            0
-        };
-    let at = at + run(bytes, at, 1, |byte| matches!(byte, b'"' | b'\''));
-    if !matches!(bytes.get(at), Some(b' ' | b'\t' | b',')) {
-        return;
-    }
-    let mut arguments = Arguments { bytes, at, end: bytes.len().min(at + LONGEST) };
+    let Some((arguments, end)) = arguments(bytes, hit.end) else { return };
+    finds.read_command(client, end);
+    let text = |argument: &Range<usize>| &bytes[argument.clone()];
     match client.takes {
         Takes::Option(names) => {
-            while let Some(argument) = arguments.next() {
-                if let Some(value) = value_of(bytes, &argument, names, &mut arguments) {
-                    add(bytes, value, finds);
-                }
+            for value in (0..arguments.len()).filter_map(|at| value_of(bytes, &arguments[at..], names)) {
+                add(bytes, value, finds);
             }
         }
         Takes::Part(names, mark) => {
-            while let Some(argument) = arguments.next() {
-                let Some(value) = value_of(bytes, &argument, names, &mut arguments) else { continue };
-                if let Some(place) = memchr::memchr(mark, &bytes[value.clone()]) {
+            for value in (0..arguments.len()).filter_map(|at| value_of(bytes, &arguments[at..], names)) {
+                if let Some(place) = memchr::memchr(mark, text(&value)) {
                     add(bytes, value.start + place + 1..value.end, finds);
                 }
             }
         }
         Takes::Place(place) => {
-            let mut plain = arguments.filter(|argument| !is_option(&bytes[argument.clone()]));
-            if let Some(argument) = plain.nth(place)
-                && &bytes[argument.clone()] != b"*"
+            if let Some(argument) =
+                arguments.into_iter().filter(|argument| !is_option(text(argument))).nth(place)
             {
                 add(bytes, argument, finds);
             }
         }
+        Takes::AfterShare => {
+            let mut from_share =
+                arguments.into_iter().skip_while(|argument| !text(argument).starts_with(b"\\\\"));
+            if let Some(argument) = from_share.nth(1).filter(|argument| !is_option(text(argument))) {
+                add(bytes, argument, finds);
+            }
+        }
         Takes::Last => {
-            if let Some(argument) = arguments.last() {
+            if let Some(argument) = arguments.into_iter().next_back() {
                 add(bytes, argument, finds);
             }
         }
@@ -152,20 +162,27 @@ pub(super) fn look(bytes: &[u8], hit: Range<usize>, client: &Client, finds: &mut
     }
 }
 
-/// Returns the value of one of these options: the rest of the argument, or the next one.
-fn value_of(
-    bytes: &[u8],
-    argument: &Range<usize>,
-    names: &[&str],
-    arguments: &mut Arguments,
-) -> Option<Range<usize>> {
+/// Returns the arguments after a program's name, and where they end.
+fn arguments(bytes: &[u8], name_end: usize) -> Option<(Vec<Range<usize>>, usize)> {
+    let has_extension =
+        bytes.get(name_end..name_end + 4).is_some_and(|end| end.eq_ignore_ascii_case(b".exe"));
+    let at = name_end + if has_extension { 4 } else { 0 };
+    let at = at + run(bytes, at, 1, |byte| matches!(byte, b'"' | b'\''));
+    let is_divided = matches!(bytes.get(at), Some(b' ' | b'\t' | b',' | b'('));
+    let mut arguments = Arguments { bytes, at, end: bytes.len().min(at + LONGEST) };
+    let all: Vec<_> = is_divided.then(|| arguments.by_ref().collect())?;
+    Some((all, arguments.at))
+}
+
+/// Returns the value, if the first argument is one of these options: the rest of it, or the next argument.
+fn value_of(bytes: &[u8], arguments: &[Range<usize>], names: &[&str]) -> Option<Range<usize>> {
+    let argument = arguments.first()?;
     let text = &bytes[argument.clone()];
     let name = names.iter().find(|name| text.starts_with(name.as_bytes()))?;
-    if text.len() == name.len() {
-        return arguments.next().filter(|next| bytes[next.start] != b'-');
-    }
+    let Some(rest) = text.get(name.len()..).filter(|rest| !rest.is_empty()) else {
+        return arguments.get(1).filter(|next| bytes.get(next.start) != Some(&b'-')).cloned();
+    };
     // `-password` and `--user-agent` are other options, which may be known by their names.
-    let rest = &text[name.len()..];
     let is_other = name.starts_with("--") && rest[0] != b'=' || rest.starts_with(b"assw") || *name == "/p";
     let start = argument.start + name.len() + usize::from(rest[0] == b'=');
     (!is_other).then_some(start..argument.end)
@@ -189,7 +206,7 @@ fn is_option(argument: &[u8]) -> bool {
 }
 
 fn add(bytes: &[u8], value: Range<usize>, finds: &mut Finds) {
-    if !ordinary::is_in_its_place(&bytes[value.clone()]) {
+    if !finds.covers(value.start) && !ordinary::is_in_its_place(&bytes[value.clone()]) {
         finds.add(Kind::Password, value);
     }
 }
@@ -205,12 +222,11 @@ impl Iterator for Arguments<'_> {
     type Item = Range<usize>;
 
     fn next(&mut self) -> Option<Range<usize>> {
-        let is_between = |byte: u8| matches!(byte, b' ' | b'\t' | b',' | b'[');
+        let is_between = |byte: u8| matches!(byte, b' ' | b'\t' | b',' | b'[' | b'(');
         self.at += run(self.bytes, self.at, LONGEST, is_between);
         self.at = skip_audit_name(self.bytes, self.at);
         let mark = read(self.bytes, self.at);
-        let ends =
-            mark.is_blank() || matches!(mark.byte, b'|' | b';' | b']' | b'>' | b'<' | b'&') && mark.len == 1;
+        let ends = mark.is_blank() || matches!(mark.byte, b'|' | b';' | b']' | b'>' | b'&') && mark.len == 1;
         if ends || self.at >= self.end {
             return None;
         }

@@ -27,7 +27,8 @@ pub(super) enum Encoding {
 const LONGEST: usize = 8 << 10;
 
 /// Words that announce what is secret in a command or a configuration.
-const WORDS: [&str; 8] = ["password", "Password", "PASSWORD", "passwd", "secret", "token", "-pass", "pwd="];
+const WORDS: [&str; 9] =
+    ["PRIVATE KEY", "password", "Password", "PASSWORD", "passwd", "secret", "token", "-pass", "pwd="];
 
 /// Returns what the words look like, wherever in a text they stand.
 pub(super) fn needles() -> Vec<(String, Encoding)> {
@@ -128,7 +129,8 @@ fn base64_needle(text: &[u8], offset: usize) -> (String, Encoding) {
 }
 
 fn hex_of(text: &[u8]) -> String {
-    text.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = text.iter().flat_map(|byte| [byte >> 4, byte & 0xF]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub(super) fn authorization(bytes: &[u8], at: usize, frame: &Frame, finds: &mut 
     // Go shows headers as `map[Authorization:[Bearer x]]`.
     let at = at + run(bytes, at, 2, |byte| byte == b'[');
     let mark = read(bytes, at);
-    let is_quoted = mark.is_quote() && !frame.enclosing.is_some_and(|open| open.byte == mark.byte);
+    let is_quoted = mark.is_quote() && frame.enclosing.is_none_or(|open| open.byte != mark.byte);
     let whole = if is_quoted {
         values::quoted(bytes, at).inner
     } else {
@@ -106,7 +106,9 @@ pub(super) fn look(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
     let is_secret = if scheme.eq_ignore_ascii_case(b"bearer") {
         start > hit.end && text.len() >= 16 && text.iter().any(u8::is_ascii_digit)
     } else if scheme.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"basic")) {
-        encoded::from_base64(text).is_some_and(|plain| is_user_and_password(&plain))
+        is_basic(text)
+    } else if scheme.eq_ignore_ascii_case(b"auth plain") {
+        text.len() >= 8
     } else {
         text.len() >= 16 && tokens::is_random(text)
     };
@@ -115,8 +117,10 @@ pub(super) fn look(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
     }
 }
 
-fn is_user_and_password(plain: &[u8]) -> bool {
-    plain.contains(&b':') && str::from_utf8(plain).is_ok_and(|text| !text.contains(char::is_control))
+/// Whether it is a user's name, a colon and a password in base64.
+pub(super) fn is_basic(text: &[u8]) -> bool {
+    let plain = encoded::from_base64(text).filter(|plain| plain.len() >= 3 && plain.contains(&b':'));
+    plain.is_some_and(|plain| str::from_utf8(&plain).is_ok_and(|text| !text.contains(char::is_control)))
 }
 
 fn is_of_token(byte: u8) -> bool {

@@ -1,4 +1,4 @@
-//! Private keys: PEM blocks, whole, escaped or cut off; PuTTY's files; JSON Web Keys.
+//! Private keys: PEM blocks, whole, escaped or cut off; the files of `PuTTY`; JSON Web Keys.
 
 use std::ops::Range;
 
@@ -36,13 +36,13 @@ pub(super) fn look(bytes: &[u8], hit: Range<usize>, form: Form, finds: &mut Find
 }
 
 fn pem(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
+    const BEFORE: usize = 48;
     let after_words =
         hit.end + run(bytes, hit.end, 12, |byte| byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'+'));
     let dashes = run(bytes, after_words, 8, |byte| byte == b'-');
     if dashes < 2 {
         return;
     }
-    const BEFORE: usize = 48;
     let before = &bytes[hit.start.saturating_sub(BEFORE)..hit.start];
     let last = |word: &[u8]| before.windows(word.len()).rposition(|window| window.eq_ignore_ascii_case(word));
     match (last(b"begin"), last(b"end")) {

@@ -7,7 +7,7 @@ use crate::redact::{
     names::{self, Demand, Meaning, NAME_MAX},
     ordinary, spoken, tokens,
     values::{self, Frame, Value},
-    written::{Mark, Writing, read, read_before, run, run_before, skip_spaces},
+    written::{Mark, Writing, colour_length, read, read_before, run, run_before, skip_spaces},
 };
 
 /// A name as it stands in a text.
@@ -80,8 +80,9 @@ pub(super) fn look_foreign(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
     let meaning = Meaning { kind: Kind::Password, demand: Demand::Anything };
     let rest = bytes.get(end..).unwrap_or_default();
     let verb = IS.iter().find(|verb| rest.starts_with(verb.as_bytes()));
+    let after_colon = |at: usize| if read(bytes, at).byte == b':' { at + read(bytes, at).len } else { at };
     let spoken = |verb: &&str| Link {
-        at: skip_spaces(bytes, end + verb.len(), Writing::Plain),
+        at: skip_spaces(bytes, after_colon(end + verb.len()), Writing::Plain),
         writing: Writing::Plain,
         manner: Manner::Told,
         is_quoted: false,
@@ -94,6 +95,9 @@ pub(super) fn look_foreign(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
         spoken::follow(bytes, &name, || Some(meaning), finds);
     }
 }
+
+/// Words that belong to a name, one blank after it.
+const SECOND_WORDS: [&[u8]; 4] = [b" id", b" hash", b" value", b" string"];
 
 fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
@@ -111,10 +115,11 @@ fn name_end(bytes: &[u8], hit: &Range<usize>) -> usize {
     }
     let trailing = run_before(bytes, end, end - hit.end, |byte| matches!(byte, b'-' | b'_'));
     let end = end - trailing;
-    let is_session_id = bytes[hit.clone()].eq_ignore_ascii_case(b"sess")
-        && bytes.get(end..end + 3).is_some_and(|word| word.eq_ignore_ascii_case(b" id"))
-        && !bytes.get(end + 3).is_some_and(u8::is_ascii_alphanumeric);
-    end + if is_session_id { 3 } else { 0 }
+    let second = SECOND_WORDS.iter().find(|word| {
+        let is_there = bytes.get(end..end + word.len()).is_some_and(|there| there.eq_ignore_ascii_case(word));
+        is_there && !bytes.get(end + word.len()).is_some_and(u8::is_ascii_alphanumeric)
+    });
+    end + second.map_or(0, |word| word.len())
 }
 
 /// Returns the name that a word occurs in, without what came before it in another writing.
@@ -132,12 +137,24 @@ fn name(bytes: &[u8], word: usize, end: usize) -> Option<Name> {
         },
         _ => 0,
     };
-    start = (start + escaped).min(word);
+    let coloured = if start > 0 && bytes[start - 1] == b'[' { colour_length(bytes, start - 1) } else { 1 };
+    start = (start + escaped + coloured.saturating_sub(1)).min(word);
     let dashes = run(bytes, start, word - start, |byte| matches!(byte, b'-' | b'.' | b'_'));
     let is_option = dashes > 0 && bytes[start] == b'-';
     let first = start + dashes;
     let dashes = if is_option { start..first } else { first..first };
-    Some(Name { before: read_before(bytes, dashes.start), range: first..end, dashes })
+    Some(Name { before: before_name(bytes, dashes.start), range: first..end, dashes })
+}
+
+/// Returns the character before a name, and before the prefix of its namespace in XML.
+fn before_name(bytes: &[u8], start: usize) -> Mark {
+    let before = read_before(bytes, start);
+    if before.byte != b':' {
+        return before;
+    }
+    let prefix = run_before(bytes, start - 1, NAME_MAX, is_of_name);
+    let begins = read_before(bytes, start - 1 - prefix);
+    if prefix > 0 && begins.byte == b'<' { begins } else { before }
 }
 
 fn meaning(bytes: &[u8], name: &Name) -> Option<Meaning> {
@@ -167,17 +184,25 @@ fn link(bytes: &[u8], name: &Name) -> Option<Link> {
     let mut is_quoted = false;
     for _ in 0..4 {
         let mark = read(bytes, at);
-        if !mark.is_quote() && mark.byte != b']' {
+        let is_index = mark.byte == b'[';
+        if !mark.is_quote() && mark.byte != b']' && !is_index {
             break;
         }
         is_quoted |= mark.is_quote();
         writing = writing.with(mark.writing);
         at += mark.len;
+        at += if is_index {
+            run(bytes, at, 24, |byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        } else {
+            0
+        };
     }
     let after_name = at;
     at = skip_spaces(bytes, at, Writing::Percent(u8::MAX));
     let mark = read(bytes, at);
+    let is_of_path = name.before.byte == b'/' && !is_windows_option(bytes, name);
     match mark.byte {
+        b':' if is_of_path || is_process(&bytes[name.range.end..after_name]) => None,
         b'=' | b':' => {
             divided(bytes, at, mark, Link { at: after_name, writing, manner: Manner::Told, is_quoted })
         }
@@ -196,6 +221,17 @@ fn link(bytes: &[u8], name: &Name) -> Option<Link> {
         }
         _ => None,
     }
+}
+
+/// Whether it is the number that syslog has after a program's name: `passwd[812]`.
+fn is_process(index: &[u8]) -> bool {
+    matches!(index, [b'[', number @ .., b']'] if number.iter().all(u8::is_ascii_digit))
+}
+
+/// Whether the slash before a name makes it an option: `/password:x`, not `/etc/passwd:1`.
+fn is_windows_option(bytes: &[u8], name: &Name) -> bool {
+    let slash = name.range.start - 1;
+    slash == 0 || !is_of_name(bytes[slash - 1])
 }
 
 /// Reads the `=`, `:`, `:=`, `=>`, `::` that stands there, and the space around it.
@@ -252,7 +288,8 @@ fn beside(bytes: &[u8], name: &Name, at: usize, writing: Writing) -> Option<Link
     if NAMES.iter().any(|name| bytes[word..word + length].eq_ignore_ascii_case(name)) {
         let range = word..word + length;
         let value = Name { range, dashes: word..word, before: read_before(bytes, word) };
-        return link(bytes, &value).filter(|link| link.manner != Manner::Element);
+        let link = link(bytes, &value).filter(|link| link.manner != Manner::Element)?;
+        return Some(Link { is_quoted: true, ..link });
     }
     let opens_pair = || {
         let quote = name.range.start - name.before.len.min(name.range.start);
@@ -274,18 +311,26 @@ fn is_call_that_sets(bytes: &[u8], name: &Name) -> bool {
     begins(b"set") || begins(b"with") || name.eq_ignore_ascii_case(b"password") || begins(b"old_password")
 }
 
+/// What is looked at of a value before it is known whether it is a secret.
+const LOOKED_AT: usize = 512;
+
+/// What is longer is masked, whatever it looks like.
+const LONGEST_MEMBER: usize = 4 << 10;
+
 fn linked(bytes: &[u8], name: &Name, link: Link, meaning: Meaning, finds: &mut Finds) {
     let frame = Frame {
         writing: link.writing,
         enclosing: Some(name.before).filter(|before| before.is_quote() && !link.is_quoted),
         divider: divider(bytes, name),
-        is_member: link.manner == Manner::Assigned,
+        is_member: link.manner == Manner::Assigned && !meaning.demand.is_picky(),
+        most: if meaning.demand.is_picky() { LOOKED_AT } else { usize::MAX },
     };
     match meaning.demand {
         Demand::Authorization => return headers::authorization(bytes, link.at, &frame, finds),
         Demand::Cookie => return headers::cookie(bytes, link.at, &frame, finds),
         _ => {}
     }
+    let link = after_type(bytes, link).unwrap_or(link);
     let value = match link.manner {
         Manner::Element => values::element(bytes, link.at, link.writing),
         _ => Some(values::value(bytes, link.at, &frame)),
@@ -294,6 +339,9 @@ fn linked(bytes: &[u8], name: &Name, link: Link, meaning: Meaning, finds: &mut F
     if !is_secret(bytes, name, link, meaning, &frame, &value) {
         return;
     }
+    if !value.is_quoted && value.range.len() >= frame.most {
+        value = values::value(bytes, link.at, &Frame { most: usize::MAX, ..frame });
+    }
     let goes_on =
         meaning.demand == Demand::Phrase || meaning.kind == Kind::Password && begins_line(bytes, name);
     let is_spaced = link.at > name.range.end + 1;
@@ -301,6 +349,17 @@ fn linked(bytes: &[u8], name: &Name, link: Link, meaning: Meaning, finds: &mut F
         value.range.end = values::words_from(bytes, value.range.end, frame.enclosing);
     }
     finds.add(meaning.kind, value.range);
+}
+
+/// Returns the link to the value in `password: str = 'x'`.
+fn after_type(bytes: &[u8], link: Link) -> Option<Link> {
+    let is_of_type = |byte: u8| byte.is_ascii_alphabetic() || b"&<>*[]?|._'".contains(&byte);
+    let end = link.at + run(bytes, link.at, 32, is_of_type);
+    let equals = skip_spaces(bytes, end, Writing::Plain);
+    let at = skip_spaces(bytes, equals + 1, Writing::Plain);
+    let is_typed =
+        link.manner == Manner::Told && end > link.at && equals > end && bytes.get(equals) == Some(&b'=');
+    (is_typed && read(bytes, at).is_quote()).then_some(Link { at, manner: Manner::Assigned, ..link })
 }
 
 fn divider(bytes: &[u8], name: &Name) -> Option<u8> {
@@ -325,27 +384,31 @@ fn is_secret(bytes: &[u8], name: &Name, link: Link, meaning: Meaning, frame: &Fr
         return false;
     }
     let is_in_sentence = link.manner == Manner::Told && !found.is_quoted;
-    let goes_on = is_in_sentence && (ordinary::is_of_a_sentence(value) || ordinary::is_next_member(value));
+    let begins_phrase = meaning.demand == Demand::Phrase && !values::ends_line(bytes, found.range.end);
+    let is_next_member = value.len() <= LONGEST_MEMBER && ordinary::is_next_member(value);
+    let goes_on = is_in_sentence && (ordinary::is_of_a_sentence(value) && !begins_phrase || is_next_member);
     if goes_on || is_in_sentence && meaning.kind == Kind::Token && is_of_a_parser(bytes, name) {
         return false;
     }
     let is_number = value.iter().all(u8::is_ascii_digit);
     let is_unusual = match meaning.demand {
-        Demand::Anything | Demand::Phrase => true,
+        Demand::Anything | Demand::Phrase | Demand::Authorization | Demand::Cookie => true,
         Demand::Code => (3..=12).contains(&value.len()) && value.iter().any(u8::is_ascii_digit),
-        Demand::Session => !(is_number && value.len() < 8) && !is_short_hex(value),
-        Demand::Long => tokens::is_long(value, 16),
+        Demand::Session => !(is_number && value.len() < 8 || is_short_hex(value)),
+        Demand::Long => tokens::is_long(value, 16) || headers::is_basic(value),
         Demand::VeryLong if frame.divider == Some(b'&') => tokens::is_long(value, 20),
         Demand::VeryLong => tokens::is_mixed(value, 32),
         Demand::InQuery => frame.divider == Some(b'&') && tokens::is_long(value, 16),
-        Demand::Authorization | Demand::Cookie => true,
     };
     let name = &bytes[name.range.clone()];
     is_unusual
         && match meaning.kind {
             Kind::Token => value.len() >= 4 && !(is_number && ends_with(name, b"s")),
             Kind::Password if ends_with(name, b"pwd") => !is_working_directory(name, value),
-            Kind::Password if ends_with(name, b"pass") => !(is_number && value.len() < 4),
+            Kind::Password if ends_with(name, b"pass") => {
+                // `PASS: TestLogin` is a verdict.
+                !(is_number && value.len() < 4 || name == b"PASS" && is_in_sentence)
+            }
             _ => true,
         }
 }
@@ -370,7 +433,8 @@ fn is_working_directory(name: &[u8], value: &[u8]) -> bool {
     let is_of_shell = matches!(name, b"PWD" | b"OLDPWD");
     let is_absolute = value.starts_with(b"/")
         || matches!(value, [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic());
-    is_of_shell && is_absolute || TOP.iter().any(|top| value.starts_with(top))
+    value.len() <= LONGEST_MEMBER
+        && (is_of_shell && is_absolute || TOP.iter().any(|top| value.starts_with(top)))
 }
 
 /// Whether it is a number that a system counts, as `0x3e7`.

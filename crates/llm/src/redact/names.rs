@@ -29,6 +29,13 @@ pub(super) enum Demand {
     Cookie,
 }
 
+impl Demand {
+    /// Whether most values are no secrets.
+    pub(super) fn is_picky(self) -> bool {
+        matches!(self, Self::Code | Self::Long | Self::VeryLong | Self::InQuery)
+    }
+}
+
 /// A word by which a name is known.
 struct Stem {
     word: &'static str,
@@ -55,6 +62,7 @@ const STEMS: &[Stem] = {
     use Demand::{Anything, Authorization, Code, Cookie, InQuery, Long, Phrase, Session, VeryLong};
     use Fit::{Glued, Whole};
     &[
+        stem("accesscode", Glued, Kind::Pin, Code),
         stem("accesskey", Glued, Kind::ApiKey, Anything),
         stem("accountkey", Glued, Kind::ApiKey, Anything),
         stem("activationkey", Glued, Kind::ApiKey, Anything),
@@ -108,6 +116,7 @@ const STEMS: &[Stem] = {
         stem("key", Whole, Kind::ApiKey, VeryLong),
         stem("licencekey", Glued, Kind::ApiKey, Anything),
         stem("licensekey", Glued, Kind::ApiKey, Anything),
+        stem("logincode", Glued, Kind::Pin, Code),
         stem("losenord", Glued, Kind::Password, Anything),
         stem("lozinka", Whole, Kind::Password, Anything),
         stem("masterkey", Glued, Kind::ApiKey, Anything),

@@ -72,7 +72,7 @@ fn look(bytes: &[u8], area: Range<usize>, finds: &mut Finds) {
 }
 
 fn add(finds: &mut Finds, kind: Kind, range: Range<usize>) {
-    if !finds.found.iter().any(|found| found.range.contains(&range.start)) {
+    if !finds.hold(range.start) {
         finds.add(kind, range);
     }
 }
@@ -129,6 +129,7 @@ fn goes_on(bytes: &[u8], end: usize, is_grouped: bool) -> bool {
 /// Skips the `%20` that a run of digits may begin with.
 fn after_escape(bytes: &[u8], start: usize) -> usize {
     let is_escape = bytes.get(start) == Some(&b'%')
+        && bytes.get(start + 1) != Some(&b'B')
         && bytes.get(start + 1..start + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
     if is_escape { start + 3 } else { start }
 }
@@ -142,6 +143,8 @@ fn may_begin(bytes: &[u8], start: usize) -> bool {
     match before.byte {
         b'_' | b'.' | b'/' | b'+' => false,
         b'-' => start > 1 && bytes[start - 2] == b' ',
+        // A card's first track is read as `%B4…`.
+        b'B' if start > 1 && bytes[start - 2] == b'%' => true,
         byte => !byte.is_ascii_hexdigit(),
     }
 }

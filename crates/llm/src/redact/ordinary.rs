@@ -5,6 +5,7 @@ use crate::redact::names::contains;
 /// Words in place of a value. In order.
 const IN_ITS_PLACE: &[&str] = &[
     "blank",
+    "chauthtok",
     "disabled",
     "empty",
     "enabled",
@@ -73,8 +74,8 @@ const OF_SENTENCES: &[&str] = &[
     "but",
     "by",
     "can",
-    "cannot",
     "can't",
+    "cannot",
     "change",
     "changed",
     "changes",
@@ -197,8 +198,8 @@ const OF_SENTENCES: &[&str] = &[
     "specified",
     "status",
     "stored",
-    "string",
     "strength",
+    "string",
     "success",
     "successful",
     "successfully",
@@ -350,10 +351,9 @@ fn is_mask(value: &[u8]) -> bool {
 /// Whether it says what would stand there: `<password-1>`, `[FILTERED]`, `${PASSWORD}`, `{{ token }}`, `%s`, `$1`.
 fn is_placeholder(value: &[u8]) -> bool {
     match value {
-        [b'$', b'{' | b'(', inner @ .., b'}' | b')']
+        [b'$', b'(', inner @ .., b')']
+        | [b'$' | b'%' | b'#', b'{', inner @ .., b'}']
         | [b'{', b'{' | b'%', inner @ .., b'}', b'}']
-        | [b'%', b'{', inner @ .., b'}']
-        | [b'#', b'{', inner @ .., b'}']
         | [b'%', b'(', inner @ .., b')', b's']
         | [b'%', inner @ .., b'%'] => inner.iter().all(|byte| is_of_a_name(*byte) || *byte == b' '),
         [b'%', verb] => verb.is_ascii_alphabetic(),
@@ -368,10 +368,12 @@ fn is_placeholder(value: &[u8]) -> bool {
 
 fn bracketed(value: &[u8]) -> Option<&[u8]> {
     match value {
+        // The last are the quotation marks `‹` and `›`.
         [b'<', inner @ .., b'>']
         | [b'[', inner @ .., b']']
         | [b'(', inner @ .., b')']
-        | [b'{', inner @ .., b'}'] => Some(inner),
+        | [b'{', inner @ .., b'}']
+        | [0xE2, 0x80, 0xB9, inner @ .., 0xE2, 0x80, 0xBA] => Some(inner),
         _ => None,
     }
 }

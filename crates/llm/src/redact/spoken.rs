@@ -1,8 +1,6 @@
-//! Secrets in sentences and statements: `the password is x`, `your code is 123456`, `IDENTIFIED BY 'x'`, `PASS x`.
+//! Secrets in sentences, where only words lead to them: `the password is x`, `your code is 123456`, `PASS x`.
 
 use std::ops::Range;
-
-use memchr::memmem;
 
 use crate::redact::{
     Finds, Kind,
@@ -11,16 +9,6 @@ use crate::redact::{
     ordinary, tokens, values,
     written::{Writing, read, run, run_before, skip_spaces},
 };
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Statement {
-    /// SQL's `IDENTIFIED BY 'x'`
-    Identified,
-    /// SQL's `SET PASSWORD FOR anna = 'x'`
-    SetPassword,
-    /// A honeypot's `login attempt [root/x]`
-    LoginAttempt,
-}
 
 /// What tells that the secret comes next. In order.
 const VERBS: &[&str] = &[
@@ -48,6 +36,9 @@ pub(super) fn follow(bytes: &[u8], name: &Name, meaning: impl Fn() -> Option<Mea
     if is_verb(text) {
         return after_verb(bytes, word.end, meaning, finds);
     }
+    if text == b"for" || text == b"of" {
+        after_owner(bytes, word.end, &meaning, finds);
+    }
     let is_plain_word = text.iter().all(u8::is_ascii_lowercase);
     if is_plain_word && ordinary::is_of_a_sentence(text) {
         return tokens::nearby(bytes, end, meaning, finds);
@@ -65,33 +56,16 @@ pub(super) fn follow(bytes: &[u8], name: &Name, meaning: impl Fn() -> Option<Mea
     if !is_likely || ordinary::is_in_its_place(text) || ordinary::is_participle(text) {
         return tokens::nearby(bytes, end, meaning, finds);
     }
-    let fits = |meaning: &Meaning| match meaning.demand {
-        Demand::Code => is_number && !is_year(text),
-        Demand::Anything | Demand::Phrase => meaning.kind == Kind::Password && !is_number || is_after_user,
+    let is_token = text.len() >= 16 && tokens::is_long(text, 16) && tokens::is_random(text);
+    let fits = |meaning: &Meaning| match (meaning.demand, meaning.kind) {
+        (Demand::Code, _) => is_number && !is_year(text),
+        (Demand::Anything | Demand::Phrase, Kind::Password) => !is_number || is_after_user,
+        (Demand::Anything, _) => is_token || is_after_user,
         _ => false,
     };
     match meaning().filter(fits) {
         Some(meaning) => finds.add(meaning.kind, value),
         None => tokens::nearby(bytes, end, meaning, finds),
-    }
-}
-
-pub(super) fn look(bytes: &[u8], hit: Range<usize>, statement: Statement, finds: &mut Finds) {
-    match statement {
-        Statement::Identified => {
-            if let Some(value) = quoted_on_line(bytes, hit.end, 64) {
-                finds.add(Kind::Password, value);
-            }
-        }
-        Statement::SetPassword => {
-            let line = hit.end..values::line_end(bytes, hit.end).min(hit.end + 256);
-            if let Some(equals) = memchr::memchr(b'=', &bytes[line.clone()])
-                && let Some(value) = quoted_on_line(bytes, line.start + equals, 32)
-            {
-                finds.add(Kind::Password, value);
-            }
-        }
-        Statement::LoginAttempt => login_attempt(bytes, hit.end, finds),
     }
 }
 
@@ -108,12 +82,13 @@ fn in_quotes(bytes: &[u8], at: usize, meaning: impl Fn() -> Option<Meaning>, fin
     if is_sentence || ordinary::is_in_its_place(text) {
         return;
     }
-    if let Some(meaning) = meaning().filter(|meaning| meaning.kind == Kind::Password && is_certain(meaning)) {
+    if let Some(meaning) = meaning().filter(|meaning| meaning.kind == Kind::Password && is_certain(*meaning))
+    {
         finds.add(meaning.kind, value);
     }
 }
 
-fn is_certain(meaning: &Meaning) -> bool {
+fn is_certain(meaning: Meaning) -> bool {
     matches!(meaning.demand, Demand::Anything | Demand::Phrase | Demand::Code)
 }
 
@@ -132,7 +107,7 @@ fn after_verb(bytes: &[u8], at: usize, meaning: impl Fn() -> Option<Meaning>, fi
     if ordinary::is_in_its_place(text) || !is_quoted && ordinary::is_of_a_sentence(text) {
         return;
     }
-    let Some(meaning) = meaning().filter(is_certain) else { return };
+    let Some(meaning) = meaning().filter(|meaning| is_certain(*meaning)) else { return };
     let ends_line = read(bytes, skip_spaces(bytes, value.end, Writing::Plain)).is_blank()
         || bytes.get(value.end) == Some(&b'.') && read(bytes, value.end + 1).is_blank();
     let is_likely = match (meaning.demand, meaning.kind) {
@@ -148,6 +123,41 @@ fn after_verb(bytes: &[u8], at: usize, meaning: impl Fn() -> Option<Meaning>, fi
     }
 }
 
+/// `password for user anna: x`, `changed the password of anna to x`
+fn after_owner(bytes: &[u8], at: usize, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) {
+    const MOST_WORDS: usize = 4;
+    let mut at = at;
+    for _ in 0..MOST_WORDS {
+        let start = skip_spaces(bytes, at, Writing::Plain);
+        let end = start + run(bytes, start, 64, |byte| byte > b' ');
+        let word = &bytes[start..end];
+        if word.is_empty() {
+            return;
+        }
+        if !word.ends_with(b":") && !is_verb(word) {
+            at = end;
+            continue;
+        }
+        let next = skip_spaces(bytes, end, Writing::Plain);
+        let mark = read(bytes, next);
+        let is_quoted = mark.is_quote();
+        let value = if is_quoted {
+            values::quoted(bytes, next).inner
+        } else {
+            unquoted(bytes, values::word(bytes, next))
+        };
+        let text = &bytes[value.clone()];
+        if (is_quoted || is_marked(text))
+            && !ordinary::is_in_its_place(text)
+            && let Some(meaning) =
+                meaning().filter(|meaning| meaning.kind == Kind::Password && is_certain(*meaning))
+        {
+            finds.add(meaning.kind, value);
+        }
+        return;
+    }
+}
+
 /// Routers write how a password is encrypted before it: `secret 5 $1$…`, `password 7 0822455D0A16`.
 fn after_type(bytes: &[u8], at: usize, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) {
     let value = unquoted(bytes, values::word(bytes, skip_spaces(bytes, at, Writing::Plain)));
@@ -155,7 +165,7 @@ fn after_type(bytes: &[u8], at: usize, meaning: impl Fn() -> Option<Meaning>, fi
     let is_likely = text.len() >= 4 && text.iter().any(|byte| !byte.is_ascii_alphabetic());
     if is_likely
         && !ordinary::is_in_its_place(text)
-        && let Some(meaning) = meaning().filter(is_certain)
+        && let Some(meaning) = meaning().filter(|meaning| is_certain(*meaning))
     {
         finds.add(meaning.kind, value);
     }
@@ -175,9 +185,9 @@ fn is_marked(word: &[u8]) -> bool {
     let word = word.strip_suffix(b"?").unwrap_or(word);
     let marks = word.iter().filter(|byte| b"!#$%^&*?@+~".contains(byte)).count();
     let is_place = word.iter().any(|byte| matches!(byte, b'/' | b'\\' | b':' | b'=' | b'(' | b'<' | b'['));
-    let dots = word.iter().filter(|byte| **byte == b'.').count();
+    let parts = word.split(|byte| *byte == b'.').count();
     let is_algorithm = word.len() < 8 && names::contains(ALGORITHMS, &word.to_ascii_lowercase());
-    letters > 0 && digits + marks > 0 && word.len() >= 5 && !is_place && dots < 2 && !is_algorithm
+    letters > 0 && digits + marks > 0 && word.len() >= 5 && !is_place && parts <= 2 && !is_algorithm
 }
 
 fn is_mixed_case(word: &[u8]) -> bool {
@@ -210,25 +220,4 @@ fn is_command(bytes: &[u8], name: &Name) -> bool {
     let before = &bytes[name.range.start.saturating_sub(LOOKED_AT)..name.range.start];
     let tells = |word: &[u8]| before.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
     name.before.is_quote() || tells(b"ftp") || tells(b"command") || tells(b"pop3") || tells(b"USER ")
-}
-
-/// Returns the text in the first quotes on a line, not far away.
-fn quoted_on_line(bytes: &[u8], at: usize, most: usize) -> Option<Range<usize>> {
-    let before = run(bytes, at, most, |byte| !matches!(byte, b'\'' | b'"' | b'\\' | b'\n'));
-    let mark = read(bytes, at + before);
-    mark.is_quote().then(|| values::quoted(bytes, at + before).inner)
-}
-
-fn login_attempt(bytes: &[u8], at: usize, finds: &mut Finds) {
-    const LONGEST: usize = 256;
-    let end = values::line_end(bytes, at).min(at + LONGEST);
-    let line = &bytes[at..end];
-    let (Some(slash), Some(close)) = (memchr::memchr(b'/', line), memmem::find(line, b"]")) else { return };
-    if slash < close {
-        let value = values::value(bytes, at + slash + 1, &values::Frame::PLAIN);
-        let end = if value.is_quoted { value.range.end } else { at + close };
-        if !ordinary::is_in_its_place(&bytes[value.range.start..end]) {
-            finds.add(Kind::Password, value.range.start..end);
-        }
-    }
 }

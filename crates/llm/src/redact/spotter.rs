@@ -89,7 +89,7 @@ impl Word {
             |hash: u32| EVERYDAY.windows(WINDOW).filter(|window| self::hash(seen(window)) == hash).count();
         let rarest = windows.enumerate().min_by_key(|(_, hash)| everyday(*hash));
         let (offset, hash) = rarest.expect("a word has a window");
-        Self { number, hash, offset, text }
+        Self { text, number, hash, offset }
     }
 
     /// Calls `found` if the word stands where one of its windows may have been seen.
@@ -114,7 +114,7 @@ fn seen(bytes: &[u8]) -> u64 {
 
 fn hash(seen: u64) -> u32 {
     // Knuth's multiplier, 2³² divided by the golden ratio; what it is shifted by, the fourth byte is shifted out by.
-    const GOLDEN: u32 = 0x9E37_79B1 << (u32::BITS - 8 * WINDOW as u32);
+    const GOLDEN: u32 = 0x9E37_79B1 << 8;
     let [first, second, third, fourth, ..] = seen.to_le_bytes();
     u32::from_le_bytes([first, second, third, fourth]).wrapping_mul(GOLDEN) >> (u32::BITS - HASH_BITS)
 }

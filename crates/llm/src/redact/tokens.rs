@@ -263,6 +263,7 @@ pub(super) const SHAPES: &[Shape] = {
         hash("$2b$"),
         hash("$2y$"),
         hash("$apr1$"),
+        hash("$krb5"),
         hash("$argon2"),
         hash("$scrypt$"),
         hash("$pbkdf2"),
@@ -318,6 +319,7 @@ pub(super) fn look(bytes: &[u8], hit: Range<usize>, shape: &Shape, finds: &mut F
         return jwt(bytes, start, finds);
     }
     let is_random = matches!(shape.kind, Kind::Hash | Kind::PrivateKey)
+        || shape.place == Place::AwsKey
         || matches!(shape.alphabet, Alphabet::Hex | Alphabet::Path)
         || is_random(text);
     if is_random {
@@ -334,7 +336,7 @@ pub(super) fn look(bytes: &[u8], hit: Range<usize>, shape: &Shape, finds: &mut F
 pub(super) fn is_long(word: &[u8], least: usize) -> bool {
     let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~+/=%:|".contains(byte);
     let is_date = matches!(word, [b'1' | b'2', _, _, _, b'-' | b'/', ..]);
-    let is_other = word.starts_with(b"S-1-") || word.starts_with(b"0x") || word.starts_with(b"/") || is_date;
+    let is_other = word.starts_with(b"S-1-") || word.starts_with(b"0x") || is_path(word) || is_date;
     let has = |is_it: fn(&u8) -> bool| word.iter().any(is_it);
     word.len() >= least
         && word.iter().all(is_of_token)
@@ -346,10 +348,13 @@ pub(super) fn is_long(word: &[u8], least: usize) -> bool {
 /// Whether a word is as long as a token and has letters of both cases and digits.
 pub(super) fn is_mixed(word: &[u8], least: usize) -> bool {
     let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_+/=".contains(byte);
-    word.len() >= least
-        && word.iter().all(is_of_token)
-        && has_both_cases_and_digits(word)
-        && !word.starts_with(b"/")
+    word.len() >= least && word.iter().all(is_of_token) && has_both_cases_and_digits(word) && !is_path(word)
+}
+
+/// Whether it begins with a slash, and consists of words: base64 has more capitals and digits.
+fn is_path(word: &[u8]) -> bool {
+    let dense = word.iter().filter(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase()).count();
+    word.starts_with(b"/") && dense * 3 < word.len()
 }
 
 /// Whether a word is no name that somebody chose.
@@ -441,9 +446,14 @@ fn without_end_of_sentence(bytes: &[u8], start: usize, end: usize) -> usize {
 /// A header that is an object, a dot, and more: signed, encrypted or neither.
 fn jwt(bytes: &[u8], start: usize, finds: &mut Finds) {
     const LEAST_AFTER_DOT: usize = 8;
+
     let is_of_part = |byte| Alphabet::Word.has(byte);
+    if start < finds.no_jwt_until {
+        return;
+    }
     let header = start + run(bytes, start, usize::MAX, is_of_part);
     let after = run(bytes, header, usize::MAX, |byte| is_of_part(byte) || byte == b'.');
+    finds.no_jwt_until = header;
     if bytes.get(header) == Some(&b'.') && after > LEAST_AFTER_DOT {
         finds.add(Kind::Jwt, start..without_end_of_sentence(bytes, start, header + after));
     }

@@ -8,8 +8,8 @@ use crate::redact::{
     encoded::{self, Encoding},
     keys::Form,
     names::{Demand, Meaning},
-    spoken::Statement,
     spotter::Spotter,
+    statements::Statement,
     tokens::{SHAPES, Shape},
 };
 
@@ -88,7 +88,7 @@ const NAMES: [&str; 50] = [
 /// What may come after a name that ends with `pw`; two letters occur in too many words.
 const PW_ENDS: &str = "=:\"'%\\]>_- ";
 
-const FOREIGN_NAMES: [&str; 23] = [
+const FOREIGN_NAMES: [&str; 24] = [
     "contraseña",
     "hasło",
     "lösenord",
@@ -96,6 +96,7 @@ const FOREIGN_NAMES: [&str; 23] = [
     "şifre",
     "slaptažodis",
     "парол",
+    "пароль",
     "密码",
     "密碼",
     "口令",
@@ -114,7 +115,7 @@ const FOREIGN_NAMES: [&str; 23] = [
     "पासवर्ड",
 ];
 
-const SCHEMES: [&str; 6] = ["bearer", "basic ", "basic%20", "basic+", "ntlm ", "negotiate "];
+const SCHEMES: [&str; 7] = ["bearer", "basic ", "basic%20", "basic+", "ntlm ", "negotiate ", "auth plain "];
 
 const URLS: [&str; 4] = ["://", "%3a%2f%2f", ":\\/\\/", "%253a%252f%252f"];
 
@@ -169,6 +170,9 @@ fn words() -> Vec<(String, Trigger)> {
     words.extend(all(&["identified by"], Trigger::Statement(Statement::Identified)));
     words.extend(all(&["set password"], Trigger::Statement(Statement::SetPassword)));
     words.extend(all(&["login attempt ["], Trigger::Statement(Statement::LoginAttempt)));
+    words.extend(all(&["insert into"], Trigger::Statement(Statement::Insert)));
+    words.extend(all(&["\"auth\" \""], Trigger::Statement(Statement::Auth)));
+    words.extend(all(&[" is your "], Trigger::Statement(Statement::IsYour)));
     words.extend(encoded::needles().into_iter().map(|(word, encoding)| (word, Trigger::Encoded(encoding))));
     words
 }

@@ -26,19 +26,17 @@ pub(super) fn look(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
     let slashes = read(bytes, hit.start);
     let authority = Authority::read(bytes, hit.end, slashes);
     let Some(host) = authority.host else { return };
-    match authority.colon {
-        Some(colon) => {
-            let password = colon.end..host;
-            if !ordinary::is_in_its_place(&bytes[password.clone()]) || password.len() == 1 {
-                finds.add(Kind::ConnectionString, password);
-            }
+    finds.hosts.push(host);
+    let Some(colon) = authority.colon.filter(|colon| colon.end <= host) else {
+        let user = &bytes[hit.end..host];
+        if tokens::is_long(user, 16) && tokens::is_random(user) {
+            finds.add(Kind::Token, hit.end..host);
         }
-        None => {
-            let user = &bytes[hit.end..host];
-            if tokens::is_long(user, 16) && tokens::is_random(user) {
-                finds.add(Kind::Token, hit.end..host);
-            }
-        }
+        return;
+    };
+    let password = &bytes[colon.end..host];
+    if password.len() == 1 || !ordinary::is_in_its_place(password) {
+        finds.add(Kind::ConnectionString, colon.end..host);
     }
 }
 

@@ -17,11 +17,13 @@ pub(super) struct Frame {
     pub(super) divider: Option<u8>,
     /// Whether it is a member of something, not part of a sentence: brackets may span lines.
     pub(super) is_member: bool,
+    /// How much of a value without quotes is read.
+    pub(super) most: usize,
 }
 
 impl Frame {
     pub(super) const PLAIN: Self =
-        Self { writing: Writing::Plain, enclosing: None, divider: None, is_member: false };
+        Self { writing: Writing::Plain, enclosing: None, divider: None, is_member: false, most: usize::MAX };
 
     /// Whether a quote closes the one before the name.
     fn is_closed_by(&self, mark: Mark) -> bool {
@@ -200,7 +202,7 @@ fn bare(bytes: &[u8], from: usize, frame: &Frame) -> Range<usize> {
         let next = at + mark.len;
         let has_meaning = mark.writing.is_within(frame.writing);
         let ends = match mark.byte {
-            _ if mark.is_end() => true,
+            _ if mark.is_end() || at - from >= frame.most => true,
             0..=b' ' if has_meaning => true,
             0..=b' ' if matches!(mark.writing, Writing::Backslash(_)) => {
                 begins_member(bytes, next) || ends_word(bytes, next)
@@ -211,21 +213,20 @@ fn bare(bytes: &[u8], from: usize, frame: &Frame) -> Range<usize> {
                 previous = mark.byte;
                 continue;
             }
-            b'"' | b'\'' | b'`' => ends_word(bytes, next),
-            b'&' | b'#' if frame.divider == Some(b'&') => has_meaning,
+            b'&' if frame.divider == Some(b'&') => has_meaning,
             b'&' | b';' | b',' | b'|' if has_meaning => {
                 frame.divider == Some(mark.byte) || begins_member(bytes, next)
             }
-            b'<' => bytes.get(next) == Some(&b'/'),
-            b'(' | b'[' | b'{' => {
+            b'<' if bytes.get(next) == Some(&b'/') => true,
+            b'(' | b'[' | b'{' | b'<' => {
                 open += 1;
                 false
             }
-            b')' | b']' | b'}' if open > 0 => {
+            b')' | b']' | b'}' | b'>' if open > 0 => {
                 open -= 1;
                 false
             }
-            b')' | b']' | b'}' | b'>' => ends_word(bytes, next),
+            b'"' | b'\'' | b'`' | b')' | b']' | b'}' | b'>' => ends_word(bytes, next),
             _ => false,
         };
         if ends {
@@ -260,8 +261,7 @@ pub(super) fn begins_member(bytes: &[u8], at: usize) -> bool {
     let at = skip_spaces(bytes, at, Writing::Plain);
     let mark = read(bytes, at);
     let at = if mark.is_quote() { at + mark.len } else { at };
-    let is_of_name =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$' | b'@');
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.$@[]%".contains(&byte);
     let begins =
         bytes.get(at).is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'$' | b'@'));
     let end = at + run(bytes, at, LONGEST, is_of_name);
@@ -272,8 +272,15 @@ pub(super) fn begins_member(bytes: &[u8], at: usize) -> bool {
 
 /// Returns the word that begins there, up to the next blank or quote.
 pub(super) fn word(bytes: &[u8], at: usize) -> Range<usize> {
+    const LONGEST: usize = 1 << 10;
     let is_of_word = |byte: u8| byte > b' ' && !matches!(byte, b'"' | b'\'' | b'`');
-    at..at + run(bytes, at, usize::MAX, is_of_word)
+    at..at + run(bytes, at, LONGEST, is_of_word)
+}
+
+/// Whether nothing but spaces comes before the line's end.
+pub(super) fn ends_line(bytes: &[u8], at: usize) -> bool {
+    let mark = read(bytes, skip_spaces(bytes, at, Writing::Plain));
+    mark.is_end() || matches!(mark.byte, b'\n' | b'\r')
 }
 
 /// Returns the end of the line that a place is in.

@@ -82,7 +82,7 @@ pub(super) fn read_before(bytes: &[u8], end: usize) -> Mark {
     // A run of backslashes is as long as it is; of the others, the longest form is `&amp;amp;amp;quot;`.
     let longest = match last {
         b'"' | b'\'' | b'`' => 1 + run_before(bytes, end - 1, 16, |byte| byte == b'\\'),
-        0x80.. => 1 + run_before(bytes, end - 1, 3, |byte| byte & 0xC0 == 0x80),
+        0x80.. => 2 + run_before(bytes, end - 1, 2, |byte| byte & 0xC0 == 0x80),
         b';' | b'n' | b'r' | b't' | b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b'/' => 18,
         _ => 1,
     };
@@ -97,12 +97,26 @@ pub(super) fn skip_spaces(bytes: &[u8], mut at: usize, writing: Writing) -> usiz
     const WIDEST: usize = 40;
     for _ in 0..WIDEST {
         let mark = read(bytes, at);
-        if !matches!(mark.byte, b' ' | b'\t') || !mark.writing.is_within(writing) {
-            break;
+        at += match mark.byte {
+            b' ' | b'\t' if mark.writing.is_within(writing) => mark.len,
+            ESCAPE => match colour_length(bytes, at + mark.len) {
+                0 => break,
+                length => mark.len + length,
+            },
+            _ => break,
         }
-        at += mark.len;
     }
     at
+}
+
+/// What terminals are told colours with: it, and `[31m`.
+pub(super) const ESCAPE: u8 = 0x1B;
+
+/// Returns how long the rest is of what tells a terminal a colour.
+pub(super) fn colour_length(bytes: &[u8], at: usize) -> usize {
+    let numbers = run(bytes, at + 1, 16, |byte| byte.is_ascii_digit() || byte == b';');
+    let is_colour = bytes.get(at) == Some(&b'[') && bytes.get(at + 1 + numbers) == Some(&b'm');
+    if is_colour { numbers + 2 } else { 0 }
 }
 
 /// Returns how many bytes from there on are like that, but not more than `most`.

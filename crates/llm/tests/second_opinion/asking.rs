@@ -92,8 +92,8 @@ async fn tenants_share_neither_requests_nor_answers() {
     let local = room.local(&entry);
     let (ana, bob) = (tenant(1), tenant(2));
     let (first, second) = tokio::join!(
-        room.consultant.consult(&ana, &entry, &local),
-        room.consultant.consult(&bob, &entry, &local)
+        room.consultant.consult(&ana, &entry, &local).in_time(),
+        room.consultant.consult(&bob, &entry, &local).in_time()
     );
     assert!(is_fresh(&first.opinion) && is_fresh(&second.opinion));
     assert_eq!(room.model.request_count(), 2);
@@ -144,7 +144,7 @@ async fn who_is_asked_less_sends_less() {
         let tenant = sentinelflow_domain::tenant::Tenant { ask: own, ..tenant(1) };
         for (entry, is_asked) in [&quiet, &failed, &grave].into_iter().zip(asked) {
             let local = room.local(entry);
-            let opinion = room.consultant.consult(&tenant, entry, &local).await.opinion;
+            let opinion = room.consultant.consult(&tenant, entry, &local).in_time().await.opinion;
             let expected = match own {
                 Ask::Never => matches!(opinion, Opinion::Unavailable { reason: Degraded::ModelOff, .. }),
                 _ if is_asked => is_fresh(&opinion),

@@ -17,8 +17,7 @@ use sentinelflow_domain::{
     id::ObjectId,
     log_entry::{LogEntry, Message, Metadata, SeverityLevel, Source},
     second_opinion::{
-        Ask, Consultation, Exchange, ExchangeId, Opinion, QuestionKey, RememberedVerdict, SecondOpinion as _,
-        Spend,
+        Ask, Exchange, ExchangeId, InTime, Opinion, QuestionKey, RememberedVerdict, SecondOpinion as _, Spend,
     },
     store::{ExchangeBook, StoreError},
     tenant::{Plan, Tenant, TenantId},
@@ -154,8 +153,8 @@ impl Room {
         self.engine.analyze(entry)
     }
 
-    pub(crate) async fn consult(&self, entry: &LogEntry) -> Consultation {
-        self.consultant.consult(&tenant(1), entry, &self.local(entry)).await
+    pub(crate) async fn consult(&self, entry: &LogEntry) -> InTime {
+        self.consultant.consult(&tenant(1), entry, &self.local(entry)).in_time().await
     }
 
     pub(crate) async fn opinion(&self, entry: &LogEntry) -> Opinion {

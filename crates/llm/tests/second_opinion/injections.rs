@@ -184,7 +184,7 @@ async fn check(room: &Arc<Room>, entries: Vec<LogEntry>, at_once: usize) {
         let room = Arc::clone(room);
         waiting.spawn(async move {
             let local = room.local(&entry);
-            let opinion = room.consultant.consult(&tenant(1), &entry, &local).await.opinion;
+            let opinion = room.consultant.consult(&tenant(1), &entry, &local).in_time().await.opinion;
             let merged = local.clone().raised_by(opinion);
             assert!(merged.score >= local.score, "{entry:?}");
             assert_eq!(merged.detections, local.detections, "{entry:?}");

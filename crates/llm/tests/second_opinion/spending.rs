@@ -46,7 +46,7 @@ async fn a_spent_budget_ends_the_asking_until_tomorrow() {
         // What is remembered costs nothing, and another tenant has a budget of its own.
         assert!(is_remembered(&room.opinion(&entry("x")).await));
         let line = entry("the lamp is on");
-        let other = room.consultant.consult(&tenant(2), &line, &room.local(&line)).await.opinion;
+        let other = room.consultant.consult(&tenant(2), &line, &room.local(&line)).in_time().await.opinion;
         assert!(is_fresh(&other));
         room.clock.set(86_400_000);
         assert!(is_fresh(&room.opinion(&entry(&"x".repeat(99))).await));

@@ -82,8 +82,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     reload_when_told(app.clone())?;
-    announce(&config, &listener, &app.triage.engine)?;
+    // Who reads that it listens may tell it to stop.
     let told_to_stop = told_to_stop()?;
+    announce(&config, &listener, &app.triage.engine)?;
     let stop = async {
         told_to_stop.await;
         app.hunts.stop_jobs();
@@ -104,6 +105,13 @@ fn announce(config: &Config, listener: &TcpListener, engine: &Engine) -> anyhow:
     let (rules, indicators) = (engine.rule_count(), engine.indicator_count());
     let lists = if indicators > 0 { format!("; {indicators} indicators") } else { String::new() };
     info!("Data in {}; {rules} rules{lists}; {}", config.data.display(), second_opinion(&config.model));
+    if let Model::On(settings) = &config.model
+        && settings.travels_in_the_clear()
+    {
+        warn!(
+            "What the language model is asked, and its key, travel in the clear: llm.base_url should be https"
+        );
+    }
     if config.mode == Mode::Serve && !address.ip().is_loopback() {
         warn!("Credentials travel in the clear: put a proxy with TLS in front");
     }

@@ -128,7 +128,7 @@ fn provider(text: &str) -> Result<ProviderKind, String> {
     known.ok_or_else(|| format!("'{text}' is neither gemini nor openai-compatible"))
 }
 
-/// A key travels in a header: only TLS or this machine itself keeps it from others.
+/// Gateways in one's own network are often reached without TLS; that is warned of at the start.
 fn base_url(text: &str) -> Result<String, String> {
     let is_url = text.starts_with("https://") || text.starts_with("http://");
     // The rest may hold credentials, so it isn't repeated.

@@ -217,6 +217,7 @@ impl From<TriageError> for ApiError {
                 "This Idempotency-Key was used for another log entry; nothing was stored.",
             ),
             TriageError::Store(error) => error.into(),
+            TriageError::BrokeOff(_) => Self::server(&error),
         }
     }
 }

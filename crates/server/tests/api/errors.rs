@@ -184,7 +184,9 @@ fn the_description_names_every_call_of_the_reference() {
         ("/audit/baselines", "get"),
         ("/audit/baselines/{name}", "delete"),
         ("/audit/logs", "get"),
+        ("/security/logs/{username}/{log_id}/opinion", "get"),
         ("/operator/reload", "post"),
+        ("/metrics", "get"),
         ("/healthz", "get"),
         ("/readyz", "get"),
     ];

@@ -93,6 +93,8 @@ impl TestServer {
 
     /// Asks the process to end and returns its whole log, that of former processes included.
     pub fn end(&mut self) -> String {
+        // Whoever answers is ready to be told to end, too.
+        self.get("/healthz").assert_status(200);
         self.signal("TERM");
         assert_eq!(self.wait(), Some(0), "{}", self.said());
         self.said.hear_out();

@@ -6,6 +6,7 @@ mod faults;
 mod limits;
 
 mod air_gap;
+mod key;
 mod secrets;
 
 mod check;

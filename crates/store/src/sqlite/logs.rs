@@ -91,15 +91,13 @@ impl LogRow {
         key: &IdempotencyKey,
     ) -> rusqlite::Result<Recorded> {
         let connection = batch.connection;
-        let before = connection
-            .prepare_cached("SELECT log FROM idempotency_keys WHERE tenant = ? AND key = ?")?
-            .query_row(params![self.tenant, key.as_str()], |row| row.get::<_, i64>(0))
-            .optional()?;
-        if let Some(record) =
-            before.map(|id| find(connection, batch.origin(), self.tenant, id)).transpose()?
-        {
-            let same = record.filter(|record| record.entry == self.entry);
-            return Ok(same.map_or(Recorded::KeyOfAnotherEntry, |record| Recorded::Before(Box::new(record))));
+        if let Some(record) = recorded_under(connection, batch.origin(), self.tenant, key)? {
+            let is_same = record.entry == self.entry;
+            return Ok(if is_same {
+                Recorded::Before(Box::new(record))
+            } else {
+                Recorded::KeyOfAnotherEntry
+            });
         }
         let id = self.insert(batch)?;
         connection
@@ -115,6 +113,20 @@ impl LogRow {
             .execute([expired])?;
         Ok(Recorded::New(batch.origin().id(id)))
     }
+}
+
+/// Returns the tenant's log that was recorded under a key.
+pub(super) fn recorded_under(
+    connection: &Connection,
+    origin: Origin,
+    tenant: i64,
+    key: &IdempotencyKey,
+) -> rusqlite::Result<Option<LogRecord>> {
+    let before = connection
+        .prepare_cached("SELECT log FROM idempotency_keys WHERE tenant = ? AND key = ?")?
+        .query_row(params![tenant, key.as_str()], |row| row.get::<_, i64>(0))
+        .optional()?;
+    before.map_or(Ok(None), |id| find(connection, origin, tenant, id))
 }
 
 /// Puts an analysis in the place of that of the tenant's log; `false` if there is no such log or its score is higher.

@@ -295,7 +295,11 @@ pub(crate) async fn a_key_stores_its_entry_once(store: AnyStore) {
     let retry = NewLog { received_at: at(60_000), ..keyed(log(ana, "x", 70)) };
     let again = store.record(retry).await.unwrap();
     let stored = store.find(ana, id).await.unwrap().unwrap();
-    assert_eq!(again, Recorded::Before(Box::new(stored)));
+    assert_eq!(again, Recorded::Before(Box::new(stored.clone())));
+    let under = async |tenant, key: &str| store.recorded_under(tenant, &key.parse().unwrap()).await.unwrap();
+    assert_eq!(under(ana, "retry-1").await, Some(stored));
+    let bob = self::tenant(&store, "bob").await.id;
+    assert_eq!((under(ana, "retry-2").await, under(bob, "retry-1").await), (None, None));
     assert_eq!(ids(&all_pages(&store, ana, everything()).await), [id]);
     let events: u64 =
         store.per_minute(ana, i64::MIN, i64::MAX).await.unwrap().iter().map(|minute| minute.events).sum();

@@ -133,3 +133,12 @@ fn a_faulty_setting_is_a_fault_of_the_configuration() {
     assert_told(&check(&two_words, ""), 2, &["environment GEMINI_API_KEY", "one line of visible characters"]);
     assert_eq!(model.request_count(), 0);
 }
+
+#[test]
+fn a_providers_words_can_not_steer_the_terminal() {
+    let model = FakeModel::start();
+    model.script([Answer::Rerouted { model: "gemini-\u{1b}[2Jx\nstatus    ok" }]);
+    let said = text(&check(&environment(&model), "").stdout);
+    assert!(!said.contains('\u{1b}'), "{said:?}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("status")).count(), 1, "{said:?}");
+}

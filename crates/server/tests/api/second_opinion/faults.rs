@@ -13,17 +13,20 @@ use crate::harness::{TestServer, until};
 
 /// The deadline of 2.5 seconds and a little.
 const IN_TIME: Duration = Duration::from_millis(2_600);
+/// As long where it is waited for to its end, on a machine that is busy with other tests.
+const AT_THE_DEADLINE: Duration = Duration::from_millis(3_500);
 
 /// Has an event analysed and returns why its analysis stands without an opinion.
 fn degraded(server: &TestServer) -> Option<String> {
     let started = Instant::now();
     let analyzed = analyze(server, &fresh_event());
     let took = started.elapsed();
-    assert!(took < IN_TIME, "{took:?}");
+    let is_late = analyzed.body["analysis"]["degraded"] == "model_timeout";
+    assert!(took < if is_late { AT_THE_DEADLINE } else { IN_TIME }, "{took:?}");
     let stored = log(server, &analyzed.text("log_id"));
     let reason = analyzed.body["analysis"]["degraded"].as_str().map(str::to_owned);
-    // A late opinion may be there by now.
-    if reason.as_deref() != Some("model_timeout") {
+    // What comes late may be there by now.
+    if !is_late {
         assert_eq!(stored.body["analysis"], analyzed.body["analysis"]);
     }
     reason
@@ -107,11 +110,28 @@ fn a_provider_that_is_gone_costs_no_event_and_is_found_when_it_comes_back() {
 #[test]
 fn a_provider_that_hangs_keeps_nobody_longer_than_the_deadline() {
     let model = FakeModel::start();
-    model.delay(Duration::from_secs(60));
-    let server = asking(&model);
+    model.delay(Duration::from_mins(1));
+    let mut server = asking(&model);
     thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| assert_eq!(degraded(&server).as_deref(), Some("model_timeout")));
         }
     });
+    let started = Instant::now();
+    server.end();
+    assert!(started.elapsed() < AT_THE_DEADLINE, "the end waits for no model: {:?}", started.elapsed());
+}
+
+#[test]
+fn what_a_provider_calls_its_model_is_bounded_and_writes_no_line_of_the_log() {
+    let model = FakeModel::start();
+    let mut server = asking(&model);
+    let name = format!("gemini-\u{1b}[2J\nFORGED {}", "x".repeat(100_000));
+    model.script([Answer::Rerouted { model: name.leak() }]);
+    let analyzed = analyze(&server, &fresh_event());
+    let told = analyzed.body["analysis"]["model"].as_str().unwrap_or_default();
+    assert!(told.len() <= 256, "{} bytes are kept with each event", told.len());
+    assert!(!told.contains(char::is_control), "{told:?}");
+    let log = server.end();
+    assert!(!log.lines().any(|line| line.starts_with("FORGED")), "{log:.2000}");
 }
