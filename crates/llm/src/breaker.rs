@@ -38,6 +38,14 @@ enum State {
     },
 }
 
+/// How a request was let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Usual,
+    /// The provider failed before: whether it works again is to be known soon, so nothing is sent twice.
+    Try,
+}
+
 /// A request that is on its way must come back within this, or another one tries.
 const LONGEST_TRY: Duration = Duration::from_mins(2);
 
@@ -56,16 +64,16 @@ impl Breaker {
     }
 
     /// Lets a request through, or says why not. Whoever was let through is to tell how it went.
-    pub(crate) fn admit(&self) -> Result<(), Degraded> {
+    pub(crate) fn admit(&self) -> Result<Admission, Degraded> {
         let mut state = self.lock();
         let (pause, reason) = match *state {
-            State::Closed { .. } => return Ok(()),
+            State::Closed { .. } => return Ok(Admission::Usual),
             State::Open { until, reason, .. } if Instant::now() < until => return Err(reason),
             State::Trying { since, reason, .. } if since.elapsed() < LONGEST_TRY => return Err(reason),
             State::Open { pause, reason, .. } | State::Trying { pause, reason, .. } => (pause, reason),
         };
         *state = State::Trying { since: Instant::now(), pause, reason };
-        Ok(())
+        Ok(Admission::Try)
     }
 
     /// The provider answered, whatever it said.
@@ -116,14 +124,14 @@ mod tests {
         let breaker = Breaker::new();
         for _ in 1..FAILURES_BEFORE_OPEN {
             assert!(!breaker.failed(&Fault::Failing(503)));
-            assert_eq!(breaker.admit(), Ok(()));
+            assert_eq!(breaker.admit(), Ok(Admission::Usual));
         }
         assert!(breaker.failed(&Fault::Failing(503)));
         assert_eq!(breaker.refuses(), Some(Degraded::ModelUnavailable));
         assert_eq!(breaker.admit(), Err(Degraded::ModelUnavailable));
         tokio::time::advance(FIRST_PAUSE).await;
         assert_eq!(breaker.refuses(), None);
-        assert_eq!(breaker.admit(), Ok(()));
+        assert_eq!(breaker.admit(), Ok(Admission::Try));
         assert_eq!(breaker.admit(), Err(Degraded::ModelUnavailable), "one request tries");
         assert!(!breaker.failed(&Fault::TimedOut), "it is open already");
         tokio::time::advance(FIRST_PAUSE).await;
@@ -133,9 +141,9 @@ mod tests {
             "the pause grows, the latest reason counts"
         );
         tokio::time::advance(FIRST_PAUSE).await;
-        assert_eq!(breaker.admit(), Ok(()));
+        assert_eq!(breaker.admit(), Ok(Admission::Try));
         breaker.succeeded();
-        assert_eq!((breaker.refuses(), breaker.admit()), (None, Ok(())));
+        assert_eq!((breaker.refuses(), breaker.admit()), (None, Ok(Admission::Usual)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -146,7 +154,7 @@ mod tests {
             tokio::time::advance(FIRST_PAUSE_FOR_A_PERSON / 2).await;
             assert_eq!(breaker.admit(), Err(fault.degraded()));
             tokio::time::advance(FIRST_PAUSE_FOR_A_PERSON / 2).await;
-            assert_eq!(breaker.admit(), Ok(()));
+            assert_eq!(breaker.admit(), Ok(Admission::Try));
         }
     }
 
@@ -157,7 +165,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(46)).await;
         assert_eq!(breaker.refuses(), Some(Degraded::ModelRateLimited));
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(breaker.admit(), Ok(()));
+        assert_eq!(breaker.admit(), Ok(Admission::Try));
     }
 
     #[tokio::test(start_paused = true)]
@@ -165,8 +173,8 @@ mod tests {
         let breaker = Breaker::new();
         breaker.failed(&Fault::Unauthorized);
         tokio::time::advance(FIRST_PAUSE_FOR_A_PERSON).await;
-        assert_eq!(breaker.admit(), Ok(()));
+        assert_eq!(breaker.admit(), Ok(Admission::Try));
         tokio::time::advance(LONGEST_TRY).await;
-        assert_eq!(breaker.admit(), Ok(()));
+        assert_eq!(breaker.admit(), Ok(Admission::Try));
     }
 }

@@ -28,7 +28,10 @@ use sentinelflow_domain::{
     tenant::{Tenant, TenantId},
     time::Timestamp,
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 use tracing::error;
 
 use crate::{
@@ -72,6 +75,8 @@ struct Inner {
     budget: Budget,
     breaker: Breaker,
     permits: Arc<Semaphore>,
+    /// When an answer that can't be used was last warned of.
+    warned: Mutex<Option<Instant>>,
     /// How many remembered verdicts were used, for the turn of the next recheck.
     uses: AtomicU64,
     /// The same for the meters; held, because it moves with nearly every event.
@@ -132,6 +137,7 @@ impl Consultant {
             budget: Budget::new(limit),
             breaker: Breaker::new(),
             permits: Arc::new(Semaphore::new(settings.concurrency)),
+            warned: Mutex::default(),
             uses: AtomicU64::new(0),
             remembered_used: meters::remembered(),
             rechecked: Cache::builder()

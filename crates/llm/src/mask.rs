@@ -114,15 +114,16 @@ impl Masker {
     fn pass(&mut self, text: &str, range: Range<usize>, start: Start<'_>, out: &mut String) {
         let Some(text) = text.get(..range.end) else { return };
         let (at, copied, slot) = (range.start, range.start, Slot::None);
-        let mut pass = Pass { words: self.words, masker: self, out, text, at, copied, slot, in_query: false };
+        let words = self.words;
+        let mut pass = Pass { words, masker: self, out, text, at, copied, slot, in_query: false, user: None };
         match start {
-            Start::OfText => pass.header(),
+            Start::OfText if range.start == 0 => pass.header(),
+            Start::OfText | Start::Within => {}
             Start::OfMember(name) => {
                 // A parameter of several words was typed freely.
                 let is_one_word = !text.contains([' ', '"', '\n', '\t']);
                 pass.slot = Slot::after_member(name, if is_one_word { pass.words } else { Words::Kept });
             }
-            Start::Within => {}
         }
         pass.run();
     }
@@ -153,16 +154,19 @@ struct Pass<'p> {
     slot: Slot,
     /// Behind a `?`, until a space or a quote.
     in_query: bool,
+    /// Where a user's name stands that only its place tells.
+    user: Option<Range<usize>>,
 }
 
 impl Pass<'_> {
+    /// Looks for what only its place tells.
     fn header(&mut self) {
-        if self.at == 0
-            && let Some(host) = shapes::syslog_host(self.text)
-        {
+        if let Some(host) = shapes::syslog_host(self.text) {
             self.out.push_str(DATE_AND_TIME);
             (self.at, self.copied) = (host.start, host.start);
             self.numbered(host.end, "host", "");
+        } else {
+            self.user = shapes::access_log_user(self.text);
         }
     }
 
@@ -180,6 +184,10 @@ impl Pass<'_> {
     }
 
     fn token(&mut self) {
+        if let Some(user) = self.user.take_if(|user| user.start == self.at) {
+            let class = context::class_of_user(self.text.get(user.clone()).unwrap_or_default(), true);
+            return self.numbered(user.end, "user", class.unwrap_or_default());
+        }
         let Token { end, shape } = shapes::token(self.text, self.at, self.slot);
         match shape {
             Shape::Plain => {
@@ -204,7 +212,7 @@ impl Pass<'_> {
                 self.in_query = true;
                 self.slot = Slot::None;
             }
-            b'=' if self.in_query && self.words == Words::Masked && self.slot != Slot::User => {
+            b'=' if self.in_query && self.words == Words::Masked && !self.slot.is_user() => {
                 self.slot = context::parameter(self.text.as_bytes(), self.at);
             }
             _ => {

@@ -162,7 +162,13 @@ impl Finds {
 
     /// Whether a place lies in what was found lately. Readers that go on from there would go over the same text again.
     fn covers(&self, at: usize) -> bool {
-        self.found.iter().rev().take(LATEST).any(|secret| secret.range.contains(&at))
+        self.cover_end(at).is_some()
+    }
+
+    /// Returns where that ends which was found lately and holds a place.
+    fn cover_end(&self, at: usize) -> Option<usize> {
+        let latest = self.found.iter().rev().take(LATEST);
+        latest.filter(|secret| secret.range.contains(&at)).map(|secret| secret.range.end).max()
     }
 
     fn sort(&mut self) {

@@ -93,7 +93,7 @@ impl Settings {
             timeout: Duration::from_millis(2_500),
             request_timeout: Duration::from_secs(20),
             concurrency: 16,
-            batch: 8,
+            batch: 16,
             batch_wait: Duration::from_millis(5),
             cache_entries: 100_000,
             cache_ttl: Duration::from_hours(7 * 24),

@@ -1,7 +1,12 @@
 //! One request: reserve → admit → send, perhaps again → check → keep → tell. A record that spoils an answer for the
 //! others is found by asking about each one alone.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::ready,
+    pin::pin,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sentinelflow_domain::{
@@ -16,6 +21,7 @@ use tracing::{error, warn};
 use super::{Inner, Outcome, queue::Waiting};
 use crate::{
     answer::{Unusable, verdicts},
+    breaker::Admission,
     meters,
     prompt::{INSTRUCTIONS, Prompt},
     provider::{Fault, Reply, Usage},
@@ -24,6 +30,8 @@ use crate::{
 
 /// So often at most is an event the subject of a request.
 const MOST_CALLS: u32 = 3;
+/// Answers that can't be used are warned of at most once in so long.
+const WARNING_PAUSE: Duration = Duration::from_mins(1);
 /// So much of an answer is kept.
 const KEPT_ANSWER_BYTES: usize = 16 * 1024;
 
@@ -88,10 +96,14 @@ impl Inner {
             tell_all(batch, &Outcome::unavailable(Degraded::Budget));
             return None;
         };
-        if let Err(reason) = self.breaker.admit() {
-            self.budget.settle(reservation, Spend::default());
-            tell_all(batch, &Outcome::unavailable(reason));
-            return None;
+        match self.breaker.admit() {
+            Ok(Admission::Usual) => {}
+            Ok(Admission::Try) => calls_left = 1,
+            Err(reason) => {
+                self.budget.settle(reservation, Spend::default());
+                tell_all(batch, &Outcome::unavailable(reason));
+                return None;
+            }
         }
         let started = Instant::now();
         let sent = self.send(&prompt, &mut calls_left).await;
@@ -112,9 +124,8 @@ impl Inner {
         });
         let spent = self.spent(&sent, &read, &prompt);
         self.budget.settle(reservation, spent);
-        let is_alone = batch.len() == 1;
         let remembered = match &read {
-            Ok(verdicts) if is_alone => self.to_remember(&batch, verdicts, asked_at),
+            Ok(verdicts) if batch.len() == 1 => self.to_remember(&batch, verdicts, asked_at),
             _ => Vec::new(),
         };
         for known in &remembered {
@@ -131,9 +142,35 @@ impl Inner {
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             spent,
         };
-        if let Err(error) = self.book.keep_exchange(tenant, kept, remembered).await {
+        // It is on its way to the store before anybody is told, and shares the commit of the logs that follow.
+        let mut keeping = pin!(self.book.keep_exchange(tenant, kept, remembered));
+        let kept = tokio::select! {
+            biased;
+            kept = &mut keeping => Some(kept),
+            () = ready(()) => None,
+        };
+        let spoilt = self.tell(tenant, batch, read, &prompt, exchange, calls_left);
+        let kept = match kept {
+            Some(kept) => kept,
+            None => keeping.await,
+        };
+        if let Err(error) = kept {
             error!(error = ?error, "What was sent to the model can't be kept");
         }
+        spoilt
+    }
+
+    /// Tells those who wait. Returns them instead if it is worth asking about fewer of them at once.
+    fn tell(
+        &self,
+        tenant: TenantId,
+        batch: Vec<Waiting>,
+        read: Result<Vec<Option<ModelVerdict>>, Fault>,
+        prompt: &Prompt,
+        exchange: ExchangeId,
+        calls_left: u32,
+    ) -> Option<(Vec<Waiting>, u32, Fault)> {
+        let is_alone = batch.len() == 1;
         match read {
             Ok(verdicts) => {
                 if !is_alone {
@@ -141,7 +178,7 @@ impl Inner {
                         self.asked_in_company.insert((tenant, waiting.question.key), ());
                     }
                 }
-                tell_each(batch, verdicts, &prompt, exchange);
+                tell_each(batch, verdicts, prompt, exchange);
                 None
             }
             Err(fault @ (Fault::Blocked(_) | Fault::Truncated(_) | Fault::Invalid(_)))
@@ -216,11 +253,14 @@ impl Inner {
         }
     }
 
-    /// Only of the form: an answer may hold whatever an attacker had it say.
-    #[expect(clippy::unused_self, reason = "it is told by the consultant")]
+    /// Only of the form: an answer may hold whatever an attacker had it say. The meters count them all.
     fn warn_of(&self, unusable: Unusable, exchange: ExchangeId) {
-        warn!(llm.exchange = %exchange, "An answer of the model is not used: {unusable}");
         meters::unusable(unusable);
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.is_none_or(|at| at.elapsed() >= WARNING_PAUSE) {
+            *warned = Some(Instant::now());
+            warn!(llm.exchange = %exchange, "An answer of the model is not used: {unusable}");
+        }
     }
 
     /// Returns what a request has cost, guessed where the provider does not say.

@@ -8,6 +8,8 @@ pub(super) enum Slot {
     None,
     /// A user's name, if it looks like one.
     User,
+    /// The same, if more than a space is between.
+    UserBehindASign,
     /// A number that names a kind: a status, an exit code. It stays.
     Code,
     /// `password for`, `publickey for`: a word that makes the following `for` announce a user.
@@ -16,15 +18,12 @@ pub(super) enum Slot {
     Word,
 }
 
-/// Words behind which a user's name stands.
-const USER: [&str; 22] = [
-    "user",
-    "username",
-    "usr",
+/// Words behind which a user's name stands, be it behind a mere space.
+const USER: [&str; 7] = ["user", "username", "usr", "logname", "ruser", "account", "sudo"];
+
+/// Words behind which a user's name stands if a sign such as `=` or `:` is between.
+const USER_BEHIND_A_SIGN: [&str; 15] = [
     "login",
-    "logname",
-    "ruser",
-    "account",
     "acct",
     "userid",
     "user_id",
@@ -39,7 +38,6 @@ const USER: [&str; 22] = [
     "subjectusername",
     "targetusername",
     "useridentity",
-    "sudo",
 ];
 
 /// Words behind which a number names a kind.
@@ -150,6 +148,10 @@ const DECIDING: [&str; 43] = [
 ];
 
 impl Slot {
+    pub(super) fn is_user(self) -> bool {
+        matches!(self, Self::User | Self::UserBehindASign)
+    }
+
     /// Returns what is expected behind a word.
     pub(super) fn after_word(word: &str, before: Self) -> Self {
         let is = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(word));
@@ -163,6 +165,8 @@ impl Slot {
             ) => {
                 if is(&USER) {
                     Self::User
+                } else if is(&USER_BEHIND_A_SIGN) {
+                    Self::UserBehindASign
                 } else if is(&CODE) {
                     Self::Code
                 } else if is(&CREDENTIAL) {
@@ -179,7 +183,7 @@ impl Slot {
     pub(super) fn after_member(name: &str, words: Words) -> Self {
         let own_name = name.rsplit('.').next().unwrap_or(name);
         let is = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(own_name));
-        if is(&USER) {
+        if is(&USER) || is(&USER_BEHIND_A_SIGN) {
             Self::User
         } else if is(&CODE) {
             Self::Code

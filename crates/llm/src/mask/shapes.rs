@@ -40,8 +40,8 @@ pub(super) fn token(text: &str, at: usize, slot: Slot) -> Token {
     let end = run(bytes, at, |byte| byte.is_ascii_alphanumeric());
     let word = text.get(at..end).unwrap_or_default();
     let next = bytes.get(end).copied().unwrap_or(b' ');
-    if slot == Slot::User
-        && let Some(token) = user(text, at)
+    if slot.is_user()
+        && let Some(token) = user(text, at, slot)
     {
         return token;
     }
@@ -116,7 +116,7 @@ fn run(bytes: &[u8], at: usize, such: impl Fn(u8) -> bool) -> usize {
         .map_or(bytes.len(), |length| at + length)
 }
 
-fn user(text: &str, at: usize) -> Option<Token> {
+fn user(text: &str, at: usize, slot: Slot) -> Option<Token> {
     let bytes = text.as_bytes();
     let end = run(bytes, at, |byte| byte.is_ascii_alphanumeric() || b"._@\\$-".contains(&byte));
     // A full stop ends a sentence.
@@ -131,6 +131,9 @@ fn user(text: &str, at: usize) -> Option<Token> {
     }
     let between = bytes.get(..at)?.iter().rev().take_while(|byte| is_between(**byte));
     let is_told_apart = at == 0 || between.into_iter().any(|byte| *byte != b' ');
+    if slot == Slot::UserBehindASign && !is_told_apart {
+        return None;
+    }
     let class = class_of_user(name, is_told_apart)?;
     Some(Token { end, shape: Shape::Numbered { kind: "user", class } })
 }
@@ -202,12 +205,10 @@ fn date_or_time(bytes: &[u8], at: usize) -> Option<Token> {
             return date(at + 10 + usize::from(has_time));
         }
     }
-    if digits(bytes, at, 2)
-        && is_at(bytes, at + 2, b'/')
-        && is_month(bytes, at + 3)
-        && is_at(bytes, at + 6, b'/')
-    {
-        return date(run(bytes, at + 7, |byte| byte.is_ascii_digit()));
+    // The day has one digit or two.
+    let day = run(bytes, at, |byte| byte.is_ascii_digit());
+    if day <= at + 2 && is_at(bytes, day, b'/') && is_month(bytes, day + 1) && is_at(bytes, day + 4, b'/') {
+        return date(run(bytes, day + 5, |byte| byte.is_ascii_digit()));
     }
     let is_time = digits(bytes, at, 2) && is_at(bytes, at + 2, b':') && digits(bytes, at + 3, 2);
     if !is_time || !is_at(bytes, at + 5, b':') || !digits(bytes, at + 6, 2) {
@@ -275,6 +276,27 @@ pub(super) fn syslog_host(text: &str) -> Option<Range<usize>> {
     let end = run(bytes, start, |byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     let is_host = end > start && end - start <= 253 && is_at(bytes, end, b' ');
     is_host.then_some(start..end)
+}
+
+/// Returns where the user stands in a line of an access log, whose third field that is: `host - user [31/Jan/2026…`.
+pub(super) fn access_log_user(text: &str) -> Option<Range<usize>> {
+    const FURTHEST: usize = 400;
+    let bytes = text.as_bytes();
+    let head = bytes.get(..bytes.len().min(FURTHEST))?;
+    let bracket = memchr::memchr(b'[', head)?;
+    let is_date = digits(bytes, bracket + 1, 1) && bytes.get(bracket + 1..bracket + 4)?.contains(&b'/');
+    let fields = head.get(..bracket.checked_sub(1)?)?;
+    let mut spaces = memchr::memchr_iter(b' ', fields);
+    let (_, second, more) = (spaces.next()?, spaces.next()?, spaces.next());
+    let user = second + 1..fields.len();
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._@\\$-".contains(byte);
+    let is_user = is_date
+        && head.get(bracket - 1) == Some(&b' ')
+        && more.is_none()
+        && (1..=USER_MAX_BYTES).contains(&user.len())
+        && fields.get(user.clone())?.iter().all(is_plain)
+        && fields.get(user.clone()) != Some(b"-".as_slice());
+    is_user.then_some(user)
 }
 
 fn uuid(bytes: &[u8], at: usize) -> Option<usize> {

@@ -42,6 +42,11 @@ fn what_differs_from_event_to_event_is_told_by_its_class() {
         ),
         ("the user created an account disabled since", "the user created an account disabled since"),
         ("order A17Z9C2D by 3f", "order ‹id› by ‹#›f"),
+        (
+            "192.0.2.1 - luwapeno [1/Jun/2026:16:12:38 +0000] \"POST /login HTTP/1.1\" 200 5",
+            "‹ip-1:public› - ‹user-1› [‹date›:‹time›] \"POST /login HTTP/‹num3›.‹num3›\" 200 ‹num3›",
+        ),
+        ("login failed, login=ana; the owner left", "login failed, login=‹user-1›; the owner left"),
         ("GET /run?cmd=whoami&q=lamp", "GET /run?cmd=whoami&q=‹word›"),
     ];
     for (text, expected) in cases {

@@ -49,15 +49,10 @@ pub(super) fn look(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
     }
     let Some(name) = name(bytes, hit.start, end) else { return };
     if let Some(link) = link(bytes, &name) {
-        if !finds.covers(link.at)
-            && let Some(meaning) = meaning(bytes, &name)
-        {
-            linked(bytes, &name, link, meaning, finds);
-        }
-        return;
+        return linked(bytes, &name, link, || meaning(bytes, &name), finds);
     }
     if !name.dashes.is_empty() {
-        option(bytes, &name, finds);
+        option(bytes, &name, || meaning(bytes, &name), finds);
     } else if bytes.get(end) == Some(&b'/') {
         let is_telling = || meaning(bytes, &name).is_some_and(|meaning| meaning.demand != Demand::Cookie);
         tokens::in_path(bytes, end, is_telling, finds);
@@ -75,8 +70,8 @@ pub(super) fn look_foreign(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
     let begins_cyrillic = matches!(bytes[hit.start], 0xD0 | 0xD1);
     let ending = if begins_cyrillic { run(bytes, hit.end, LONGEST_ENDING, is_cyrillic) } else { 0 };
     let end = hit.end + ending;
-    let before = read_before(bytes, hit.start);
-    let name = Name { range: hit.start..end, dashes: hit.start..hit.start, before };
+    let dashes = hit.start - run_before(bytes, hit.start, 2, |byte| byte == b'-')..hit.start;
+    let name = Name { before: read_before(bytes, dashes.start), range: hit.start..end, dashes };
     let meaning = Meaning { kind: Kind::Password, demand: Demand::Anything };
     let rest = bytes.get(end..).unwrap_or_default();
     let verb = IS.iter().find(|verb| rest.starts_with(verb.as_bytes()));
@@ -88,9 +83,9 @@ pub(super) fn look_foreign(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
         is_quoted: false,
     };
     if let Some(link) = link(bytes, &name).or_else(|| verb.map(spoken)) {
-        if !finds.covers(link.at) {
-            linked(bytes, &name, link, meaning, finds);
-        }
+        linked(bytes, &name, link, || Some(meaning), finds);
+    } else if !name.dashes.is_empty() {
+        option(bytes, &name, || Some(meaning), finds);
     } else if !finds.covers(end) {
         spoken::follow(bytes, &name, || Some(meaning), finds);
     }
@@ -131,8 +126,8 @@ fn name(bytes: &[u8], word: usize, end: usize) -> Option<Name> {
         Some(b'%') if start > 0 => 2,
         Some(b'\\') if start > 0 => match bytes.get(start) {
             Some(b'n' | b'r' | b't' | b'b' | b'f') => 1,
-            Some(b'u') => 5,
-            Some(b'x') => 3,
+            Some(b'u') if run(bytes, start + 1, 4, |byte| byte.is_ascii_hexdigit()) == 4 => 5,
+            Some(b'x') if run(bytes, start + 1, 2, |byte| byte.is_ascii_hexdigit()) == 2 => 3,
             _ => 0,
         },
         _ => 0,
@@ -317,7 +312,12 @@ const LOOKED_AT: usize = 512;
 /// What is longer is masked, whatever it looks like.
 const LONGEST_MEMBER: usize = 4 << 10;
 
-fn linked(bytes: &[u8], name: &Name, link: Link, meaning: Meaning, finds: &mut Finds) {
+fn linked(bytes: &[u8], name: &Name, link: Link, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) {
+    let known_end = finds.cover_end(link.at);
+    if known_end.is_some_and(|end| values::ends_word(bytes, end) || finds.covers(end)) {
+        return;
+    }
+    let Some(meaning) = meaning() else { return };
     let frame = Frame {
         writing: link.writing,
         enclosing: Some(name.before).filter(|before| before.is_quote() && !link.is_quoted),
@@ -325,6 +325,13 @@ fn linked(bytes: &[u8], name: &Name, link: Link, meaning: Meaning, finds: &mut F
         is_member: link.manner == Manner::Assigned && !meaning.demand.is_picky(),
         most: if meaning.demand.is_picky() { LOOKED_AT } else { usize::MAX },
     };
+    if let Some(end) = known_end {
+        // What was known by its shape may be only a part of the value.
+        if !meaning.demand.is_picky() {
+            finds.add(meaning.kind, values::bare_word(bytes, end, &frame));
+        }
+        return;
+    }
     match meaning.demand {
         Demand::Authorization => return headers::authorization(bytes, link.at, &frame, finds),
         Demand::Cookie => return headers::cookie(bytes, link.at, &frame, finds),
@@ -443,14 +450,14 @@ fn is_short_hex(value: &[u8]) -> bool {
 }
 
 /// Looks for the value after an option: `--password x`, `"--token", "x"`, `a2="--secret" a3="x"`.
-fn option(bytes: &[u8], name: &Name, finds: &mut Finds) {
+fn option(bytes: &[u8], name: &Name, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) {
     let quote = Some(read(bytes, name.range.end)).filter(|mark| mark.is_quote());
     let after = name.range.end + quote.map_or(0, |mark| mark.len);
     let is_divided = read(bytes, after).is_blank() || quote.is_some() && read(bytes, after).byte == b',';
     if !is_divided || read(bytes, after).byte == b'\n' {
         return;
     }
-    let Some(meaning) = meaning(bytes, name) else { return };
+    let Some(meaning) = meaning() else { return };
     let comma = usize::from(read(bytes, after).byte == b',');
     let at = skip_spaces(bytes, after + comma, Writing::Plain);
     let at = if quote.is_some() { values::skip_audit_name(bytes, at) } else { at };

@@ -206,6 +206,20 @@ fn naming() -> impl Strategy<Value = String> {
         "NAME: VALUE,",
         "(\"NAME\", \"VALUE\")",
         "\"name\":\"NAME\",\"value\":\"VALUE\"",
+        "<add key=\"NAME\" value=\"VALUE\"/>",
+        "--NAME VALUE",
+        "--NAME=VALUE",
+        "--NAME 'VALUE'",
+        "NAME := VALUE",
+        "NAME[]=VALUE",
+        "x[NAME]=VALUE",
+        "NAME is \"VALUE\"",
+        "\u{1b}[1mNAME\u{1b}[0m=VALUE",
+        "NAME=VALUE\\nx=1",
+        "NAME=\"VALUE",
+        "\"NAME\" : VALUE }",
+        "NAME=VALUE|x",
+        "NAME=VALUE;x=1",
     ];
     (prop::sample::select(NAMES), prop::sample::select(MANNERS))
         .prop_map(|(name, manner)| manner.replace("NAME", name))

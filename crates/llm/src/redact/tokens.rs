@@ -292,7 +292,7 @@ impl Shape {
 }
 
 /// What is looked at before it is known whether a word is a token.
-const LOOKED_AT: usize = 512;
+const LOOKED_AT: usize = 128;
 
 /// Looks closer where a prefix stands.
 pub(super) fn look(bytes: &[u8], hit: Range<usize>, shape: &Shape, finds: &mut Finds) {
@@ -377,7 +377,7 @@ pub(super) fn in_path(bytes: &[u8], at: usize, is_telling: impl Fn() -> bool, fi
         if bytes.get(at) != Some(&b'/') {
             return;
         }
-        let part = at + 1..at + 1 + run(bytes, at + 1, LOOKED_AT, is_of_part);
+        let part = at + 1..at + 1 + run(bytes, at + 1, usize::MAX, is_of_part);
         let text = &bytes[part.clone()];
         if text.len() >= 20 && is_random(text) && !finds.covers(part.start) {
             if is_telling() {
@@ -408,13 +408,13 @@ pub(super) fn nearby(bytes: &[u8], at: usize, meaning: impl Fn() -> Option<Meani
 
 /// A word of 32 bytes covers one of every 32 places.
 fn long_word_near(bytes: &[u8], at: usize) -> Option<Range<usize>> {
-    let is_of_word =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-');
+    let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-');
     (1..=NEAR / NEAR_LEAST + 1).find_map(|probe| {
         let place = at + probe * NEAR_LEAST;
-        let after = run(bytes, place, LOOKED_AT, is_of_word);
+        let after = run(bytes, place, usize::MAX, is_of_word);
         let before = if after > 0 { run_before(bytes, place, place - at, is_of_word) } else { 0 };
-        (after + before >= NEAR_LEAST).then_some(place - before..place + after)
+        let padding = run(bytes, place + after, 2, |byte| byte == b'=');
+        (after + before >= NEAR_LEAST).then_some(place - before..place + after + padding)
     })
 }
 

@@ -42,7 +42,7 @@ pub(super) struct Value {
 pub(super) fn value(bytes: &[u8], at: usize, frame: &Frame) -> Value {
     let at = skip_annotations(bytes, at);
     let mark = read(bytes, at);
-    if frame.is_closed_by(mark) {
+    if frame.is_closed_by(mark) && ends_word(bytes, at + mark.len) {
         return Value { range: at..at, is_quoted: false };
     }
     if mark.is_quote() && (mark.writing.is_within(frame.writing) || !opens_later(bytes, at, mark)) {
@@ -203,7 +203,8 @@ fn bare(bytes: &[u8], from: usize, frame: &Frame) -> Range<usize> {
         let has_meaning = mark.writing.is_within(frame.writing);
         let ends = match mark.byte {
             _ if mark.is_end() || at - from >= frame.most => true,
-            0..=b' ' if has_meaning => true,
+            0..=b' ' if mark.writing == Writing::Plain => true,
+            b' ' | b'\t' | b'\n' | b'\r' if has_meaning => true,
             0..=b' ' if matches!(mark.writing, Writing::Backslash(_)) => {
                 begins_member(bytes, next) || ends_word(bytes, next)
             }
@@ -247,7 +248,7 @@ fn trimmed(bytes: &[u8], from: usize, end: usize) -> usize {
 }
 
 /// Whether nothing more of a word comes: a blank, or a mark that closes or divides.
-fn ends_word(bytes: &[u8], at: usize) -> bool {
+pub(super) fn ends_word(bytes: &[u8], at: usize) -> bool {
     let mark = read(bytes, at);
     mark.is_blank()
         || mark.is_quote()
