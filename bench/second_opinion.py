@@ -34,7 +34,7 @@ PARTS = ["known", "distinct", "down", "faults"]
 ANALYZE = f"/security/analyze/{TENANT}"
 LATENCY_S = 0.3
 # The server's own defaults (`llm.concurrency`, `llm.batch`, `llm.timeout_ms`).
-CONCURRENCY, BATCH, DEADLINE_MS = 16, 8, 2500
+CONCURRENCY, BATCH, DEADLINE_MS = 16, 16, 2500
 # More than any run can use: budgets are not what is measured here.
 NO_BUDGET = {"SENTINELFLOW_LLM__TOKENS_PER_DAY": str(1 << 50), "SENTINELFLOW_LLM__USD_PER_DAY": "1000000"}
 MOST_BODIES_PER_S = 30_000

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
+    hidden::is_hidden,
     prompt::{Prompt, SEVERITIES, TECHNIQUES},
     provider::Reply,
 };
@@ -117,18 +118,13 @@ fn score(severity: Severity, confidence: u8) -> Score {
 
 /// A model's words on one line, without characters that hide or reorder anything, and not too many of them.
 fn words(text: &str) -> String {
-    let visible = text.trim().chars().map(|char| if is_hidden(char) { ' ' } else { char });
+    let is_mark = |char: char| ('\u{e000}'..='\u{f8ff}').contains(&char);
+    let visible = text.trim().chars().map(|char| if is_hidden(char) || is_mark(char) { ' ' } else { char });
     let mut words: String = visible.take(MOST_CHARS).collect();
     if text.trim().chars().nth(MOST_CHARS).is_some() {
         words.push('…');
     }
     words.trim().to_owned()
-}
-
-fn is_hidden(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

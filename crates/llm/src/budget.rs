@@ -51,9 +51,10 @@ impl Prices {
     }
 
     /// Returns what a call has cost; a model without a price, such as one on the premises, costs nothing but tokens.
-    pub(crate) fn spend(&self, model: &str, usage: Usage) -> Spend {
+    pub(crate) fn spend(&self, answering: &str, asked: &str, usage: Usage) -> Spend {
         let Usage { prompt, cached, output } = usage;
-        let nano_usd = self.of(model).map_or(0, |price| {
+        // A gateway may call a model by another name than it is asked for.
+        let nano_usd = self.of(answering).or_else(|| self.of(asked)).map_or(0, |price| {
             let cached = cached.min(prompt);
             let fresh = (prompt - cached).saturating_mul(price.input);
             fresh
@@ -101,17 +102,26 @@ impl Budget {
     pub(crate) fn recall(&self, tenant: TenantId, now: Timestamp, spent: Spend) {
         let number = day_of(now);
         self.with_days(|days| {
-            let known = days.get(&tenant).is_some_and(|day| day.number >= number);
+            let known = days.get(&tenant).is_some_and(|day| day.number == number);
             if !known {
                 days.insert(tenant, Day { number, spent, reserved: Spend::default() });
             }
         });
     }
 
+    /// Whether nothing is left of the tenant's day, as far as that is known.
+    pub(crate) fn is_spent(&self, tenant: TenantId, now: Timestamp) -> bool {
+        let is_spent = |day: &Day| {
+            let is_over = day.spent.tokens >= self.limit.tokens || day.spent.nano_usd >= self.limit.nano_usd;
+            day.number == day_of(now) && is_over
+        };
+        self.with_days(|days| days.get(&tenant).is_some_and(is_spent))
+    }
+
     /// Puts aside what a call may cost; `None` if the tenant's day has not so much left.
     pub(crate) fn reserve(&self, tenant: TenantId, now: Timestamp, most: Spend) -> Option<Reservation> {
         self.with_days(|days| {
-            let day = days.get_mut(&tenant)?;
+            let day = days.get_mut(&tenant).filter(|day| day.number == day_of(now))?;
             let mut total = day.spent;
             total += day.reserved;
             total += most;
@@ -165,10 +175,10 @@ mod tests {
         let mut prices = Prices::listed();
         let usage = Usage { prompt: 1_000, cached: 400, output: 10 };
         // 600 x 0.30, 400 x 0.03 and 10 x 2.50 dollars a million.
-        assert_eq!(prices.spend("gemini-3.5-flash-lite-001", usage).nano_usd, 180_000 + 12_000 + 25_000);
-        assert_eq!(prices.spend("llama", usage), Spend { tokens: 1_010, nano_usd: 0 });
+        assert_eq!(prices.spend("gemini-3.5-flash-lite-001", "x", usage).nano_usd, 180_000 + 12_000 + 25_000);
+        assert_eq!(prices.spend("llama", "x", usage), Spend { tokens: 1_010, nano_usd: 0 });
         prices.set("gemini-3.5-flash-lite".to_owned(), Price { input: 1, cached_input: 1, output: 0 });
-        assert_eq!(prices.spend("gemini-3.5-flash-lite", usage).nano_usd, 1_000);
+        assert_eq!(prices.spend("x", "gemini-3.5-flash-lite", usage).nano_usd, 1_000);
     }
 
     #[test]

@@ -24,7 +24,7 @@ const RECORD: &str = r#"{"source":"sshd","graded_by_sender":"INFO","message":"Fa
 /// Asks the configured model once.
 pub async fn check(settings: &Settings) -> Result<Check, reqwest::Error> {
     let (provider, sender) = connection(settings)?;
-    let url = sender.url(&*provider, &settings.model);
+    let url = sender.shown_url(&*provider, &settings.model);
     let failed = |url: String, why: String| Check {
         url,
         model: None,
@@ -32,7 +32,7 @@ pub async fn check(settings: &Settings) -> Result<Check, reqwest::Error> {
         spent: Spend::default(),
         verdict: Err(why),
     };
-    let Ok(prompt) = Prompt::new(std::iter::once(RECORD), provider.thinking_tokens()) else {
+    let Ok(prompt) = Prompt::new(std::iter::once(RECORD), provider.thinking_tokens(&settings.model)) else {
         return Ok(failed(url, "there is no randomness to ask with".to_owned()));
     };
     let body = provider.body(&settings.model, &prompt).to_string();
@@ -43,7 +43,7 @@ pub async fn check(settings: &Settings) -> Result<Check, reqwest::Error> {
         Ok(reply) => reply,
         Err(fault) => {
             let usage = fault.usage().unwrap_or_default();
-            let spent = settings.prices.spend(&settings.model, usage);
+            let spent = settings.prices.spend(&settings.model, &settings.model, usage);
             return Ok(Check { duration, spent, ..failed(url, told(&fault)) });
         }
     };
@@ -54,7 +54,7 @@ pub async fn check(settings: &Settings) -> Result<Check, reqwest::Error> {
         }
         Err(unusable) => Err(format!("the answer can't be used: {unusable}")),
     };
-    let spent = settings.prices.spend(&reply.model, reply.usage.unwrap_or_default());
+    let spent = settings.prices.spend(&reply.model, &settings.model, reply.usage.unwrap_or_default());
     Ok(Check { url, model: Some(reply.model.to_string()), duration, spent, verdict })
 }
 

@@ -42,14 +42,16 @@ use crate::{
     meters,
     openai_compatible::OpenAiCompatible,
     provider::{Destination, Provider, Sender},
-    question::Question,
+    question::{Draft, Question},
     settings::{ProviderKind, Settings},
 };
 
 use self::{models::Models, queue::Queue};
 
-/// So many questions may be open at the same time; beyond that events are answered for without the model.
-const MOST_OPEN: usize = 4096;
+/// So many questions of a tenant may be open at the same time; beyond that its events are answered for without the model.
+const MOST_OPEN: usize = 1024;
+/// Of so many questions it is known that they were asked in company.
+const MOST_IN_COMPANY: u64 = 100_000;
 /// Of so many uses of remembered verdicts, one leads to the question being asked again.
 const ONE_RECHECK_IN: u64 = 100;
 /// The same question is asked again at most once in so long a time, however often it comes.
@@ -70,7 +72,7 @@ struct Inner {
     /// Questions that were asked together with others: what one record says may have coloured the verdict on another, so
     /// such verdicts are not remembered, and when the question comes again it is asked alone.
     asked_in_company: Cache<Name, ()>,
-    open: Mutex<HashMap<Name, Flight>>,
+    open: Mutex<OpenQuestions>,
     queue: Queue,
     budget: Budget,
     breaker: Breaker,
@@ -89,6 +91,45 @@ type Name = (TenantId, QuestionKey);
 
 /// A question that is being asked; whoever asks the same waits along.
 type Flight = watch::Receiver<Option<Outcome>>;
+
+/// The questions that are being asked.
+#[derive(Default)]
+struct OpenQuestions {
+    flights: HashMap<Name, Flight>,
+    per_tenant: HashMap<TenantId, usize>,
+}
+
+/// What became of a question that was to be opened.
+enum Added {
+    New,
+    Known(Flight),
+    TooMany,
+}
+
+impl OpenQuestions {
+    fn add(&mut self, name: Name, flight: Flight) -> Added {
+        if let Some(known) = self.flights.get(&name) {
+            return Added::Known(known.clone());
+        }
+        let count = self.per_tenant.entry(name.0).or_default();
+        if *count >= MOST_OPEN {
+            return Added::TooMany;
+        }
+        *count += 1;
+        self.flights.insert(name, flight);
+        Added::New
+    }
+
+    fn remove(&mut self, name: &Name) {
+        self.flights.remove(name);
+        if let Some(count) = self.per_tenant.get_mut(&name.0) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_tenant.remove(&name.0);
+            }
+        }
+    }
+}
 
 /// A verdict that answers the same question again.
 #[derive(Clone)]
@@ -131,7 +172,7 @@ impl Consultant {
         Ok(Self(Arc::new(Inner {
             models: Models::new(&settings.model, &settings.fallback_models),
             remembered,
-            asked_in_company: Cache::builder().max_capacity(settings.cache_entries).build(),
+            asked_in_company: Cache::builder().max_capacity(MOST_IN_COMPANY).build(),
             open: Mutex::default(),
             queue: Queue::default(),
             budget: Budget::new(limit),
@@ -181,15 +222,20 @@ impl SecondOpinion for Consultant {
         if !ask.includes(analysis.score) {
             return Consultation::Known(Opinion::NotAsked);
         }
-        let mut question = Question::about(entry, analysis, &inner.models.current());
-        let placeholders = std::mem::take(&mut question.placeholders);
-        let name = (tenant.id, question.key);
+        // Not even memory is asked: events come as fast as the rules judge them.
+        if let Some(reason) = inner.breaker.refuses() {
+            return Consultation::Known(inner.told(Outcome::unavailable(reason), &[]));
+        }
+        let mut draft = Draft::about(entry, analysis, &inner.models.current());
+        let placeholders = std::mem::take(&mut draft.placeholders);
+        let name = (tenant.id, draft.key);
+        let question = || draft.question(entry, analysis);
         if let Some(verdict) = inner.recall(&name) {
-            inner.recheck_now_and_then(tenant.id, question, &verdict);
+            inner.recheck_now_and_then(name, question, &verdict);
             let remembered = Outcome::Given { verdict, is_remembered: true };
             return Consultation::Known(inner.told(remembered, &placeholders));
         }
-        match inner.join_or_start(tenant.id, question) {
+        match inner.join_or_start(name, question) {
             Ok(flight) => Consultation::Asking(Box::pin(Arc::clone(inner).in_time(flight, placeholders))),
             Err(reason) => Consultation::Known(inner.told(Outcome::unavailable(reason), &placeholders)),
         }
@@ -211,7 +257,13 @@ impl Inner {
             return InTime { opinion: self.told(outcome, &placeholders), later: None };
         }
         let opinion = self.told(Outcome::unavailable(Degraded::ModelTimeout), &placeholders);
-        let later = async move { self.told(landed(&mut flight).await, &placeholders) };
+        let later = async move {
+            match landed(&mut flight).await {
+                // It was counted at the deadline.
+                Outcome::Unavailable { reason, asked } => Opinion::Unavailable { reason, asked },
+                given @ Outcome::Given { .. } => self.told(given, &placeholders),
+            }
+        };
         InTime { opinion, later: Some(Box::pin(later)) }
     }
 
@@ -248,24 +300,22 @@ impl Inner {
     }
 
     /// Returns the flight of a question, or why there is none.
-    fn join_or_start(self: &Arc<Self>, tenant: TenantId, question: Question) -> Result<Flight, Degraded> {
-        let name = (tenant, question.key);
-        let mut open = self.lock_open();
-        if let Some(flight) = open.get(&name) {
-            return Ok(flight.clone());
-        }
-        // Not even the store is asked what it remembers: events come as fast as the rules judge them.
-        if let Some(reason) = self.breaker.refuses() {
-            return Err(reason);
-        }
-        if open.len() >= MOST_OPEN {
-            return Err(Degraded::ModelRateLimited);
-        }
+    fn join_or_start(
+        self: &Arc<Self>,
+        name: Name,
+        question: impl FnOnce() -> Question,
+    ) -> Result<Flight, Degraded> {
         let (landing, flight) = watch::channel(None);
-        open.insert(name, flight.clone());
+        match self.lock_open().add(name, flight) {
+            Added::Known(flight) => return Ok(flight),
+            Added::TooMany => return Err(Degraded::ModelRateLimited),
+            Added::New => {}
+        }
+        let flight = landing.subscribe();
         let departure = Departure { inner: Arc::clone(self), name };
+        let question = question();
         tokio::spawn(async move {
-            let outcome = departure.inner.answer(tenant, question).await;
+            let outcome = departure.inner.answer(name.0, question).await;
             // Whoever asks from now on finds what is remembered.
             drop(departure);
             landing.send_replace(Some(outcome));
@@ -295,26 +345,28 @@ impl Inner {
                 }
             }
         }
+        if self.budget.is_spent(tenant, now) {
+            return Outcome::unavailable(Degraded::Budget);
+        }
         self.ask_soon(tenant, question).await
     }
 
     /// Asks again about a few of the questions whose answers are remembered, and counts how often they agree.
     fn recheck_now_and_then(
         self: &Arc<Self>,
-        tenant: TenantId,
-        question: Question,
+        name: Name,
+        question: impl FnOnce() -> Question,
         known: &Arc<ModelVerdict>,
     ) {
         if !self.uses.fetch_add(1, Ordering::Relaxed).wrapping_add(1).is_multiple_of(ONE_RECHECK_IN) {
             return;
         }
-        let name = (tenant, question.key);
-        if self.rechecked.contains_key(&name) || self.breaker.refuses().is_some() {
+        if self.rechecked.contains_key(&name) {
             return;
         }
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
         self.rechecked.insert(name, ());
-        let (inner, known) = (Arc::clone(self), Arc::clone(known));
+        let (inner, known, question, tenant) = (Arc::clone(self), Arc::clone(known), question(), name.0);
         tokio::spawn(async move {
             // What it has spent is known since the verdict was first looked for, unless the day is new.
             if inner.budget.knows(tenant, inner.clock.now())
@@ -326,7 +378,7 @@ impl Inner {
         });
     }
 
-    fn lock_open(&self) -> std::sync::MutexGuard<'_, HashMap<Name, Flight>> {
+    fn lock_open(&self) -> std::sync::MutexGuard<'_, OpenQuestions> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

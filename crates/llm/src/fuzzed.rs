@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{
     answer::verdicts,
     gemini::Gemini,
-    mask::{Masker, Words},
+    mask::{Masker, Placeholder, Words},
     openai_compatible::OpenAiCompatible,
     prompt::Prompt,
     provider::Provider,
@@ -45,6 +45,12 @@ pub fn answer(status: u16, body: &[u8]) -> Vec<ModelVerdict> {
 pub fn masked(text: &str) -> (String, Vec<String>) {
     let mut masker = Masker::new(Words::Masked);
     let written = masker.text(text);
-    let secrets = masker.into_placeholders().into_iter().filter(|placeholder| placeholder.is_secret);
+    let secrets = masker.into_placeholders().into_iter().filter(Placeholder::is_secret);
     (written, secrets.map(|placeholder| placeholder.value.into()).collect())
+}
+
+/// Returns where a text's secrets are, and what they are called.
+pub fn secrets(text: &str) -> Vec<(std::ops::Range<usize>, &'static str)> {
+    let secrets = crate::redact::secrets(text).into_iter();
+    secrets.map(|secret| (secret.range, secret.kind.name())).collect()
 }

@@ -7,15 +7,26 @@ use serde_json::{Value, json};
 
 use crate::{
     prompt::{INSTRUCTIONS, Prompt, schema},
-    provider::{Fault, Provider, Reply, Usage, count_at, fault_of_status, model_named, text_at},
+    provider::{Fault, Provider, Reply, Usage, count_at, counted, fault_of_status, model_named, text_at},
 };
 
 pub(crate) const BASE_URL: &str = "https://generativelanguage.googleapis.com";
 pub(crate) const MODEL: &str = "gemini-3.5-flash-lite";
 
 pub(crate) struct Gemini {
-    /// `MINIMAL`, `LOW`, `MEDIUM` or `HIGH`; without it the model's default.
+    /// `MINIMAL`, `LOW`, `MEDIUM`, `HIGH` or `XHIGH`; without it as little as the model can do with.
     pub thinking_level: Option<String>,
+}
+
+impl Gemini {
+    /// Returns the level to ask a model for; `None` leaves it to the model.
+    fn level(&self, model: &str) -> Option<&str> {
+        // Others refuse it, or do not know of levels.
+        const MINIMAL: [&str; 4] =
+            ["gemini-3.5-flash-lite", "gemini-3.1-flash-lite", "gemini-3.6-flash", "gemini-flash-lite"];
+        let least = MINIMAL.iter().any(|name| model.starts_with(name)).then_some("MINIMAL");
+        self.thinking_level.as_deref().or(least)
+    }
 }
 
 /// What is asked about are attacks: a filter of dangerous content would block the very lines that matter.
@@ -31,13 +42,13 @@ impl Provider for Gemini {
         format!("v1beta/models/{model}:generateContent")
     }
 
-    fn body(&self, _: &str, prompt: &Prompt) -> Value {
+    fn body(&self, model: &str, prompt: &Prompt) -> Value {
         let mut generation = json!({
             "responseMimeType": "application/json",
             "responseJsonSchema": schema(),
             "maxOutputTokens": prompt.max_output_tokens,
         });
-        if let Some(level) = &self.thinking_level {
+        if let Some(level) = self.level(model) {
             generation["thinkingConfig"] = json!({"thinkingLevel": level});
         }
         json!({
@@ -50,10 +61,11 @@ impl Provider for Gemini {
     }
 
     fn reply(&self, body: &Value, asked_model: &str) -> Result<Reply, Fault> {
-        let usage = body.get("usageMetadata").map(|usage| Usage {
-            prompt: count_at(usage, "/promptTokenCount"),
-            cached: count_at(usage, "/cachedContentTokenCount"),
-            output: count_at(usage, "/candidatesTokenCount") + count_at(usage, "/thoughtsTokenCount"),
+        let thoughts = count_at(body, "/usageMetadata/thoughtsTokenCount");
+        let usage = counted(Usage {
+            prompt: count_at(body, "/usageMetadata/promptTokenCount"),
+            cached: count_at(body, "/usageMetadata/cachedContentTokenCount"),
+            output: count_at(body, "/usageMetadata/candidatesTokenCount").saturating_add(thoughts),
         });
         let Some(candidate) = body.pointer("/candidates/0") else {
             let is_blocked = body.pointer("/promptFeedback/blockReason").is_some();
@@ -83,14 +95,16 @@ impl Provider for Gemini {
         let is_bad_key = details.iter().any(|detail| text_at(detail, "/reason") == Some("API_KEY_INVALID"));
         match status {
             400 if is_bad_key => Fault::Unauthorized,
+            // Not in the API's form: something before it did not like the question.
+            403 if body.get("error").is_none() => Fault::Blocked(None),
             429 if details.iter().any(is_daily) => Fault::DailyQuota,
             429 => Fault::RateLimited(details.iter().filter_map(retry_delay).chain(hint).max()),
             _ => fault_of_status(status, hint),
         }
     }
 
-    fn thinking_tokens(&self) -> u32 {
-        match self.thinking_level.as_deref() {
+    fn thinking_tokens(&self, model: &str) -> u32 {
+        match self.level(model) {
             Some("MINIMAL") => 0,
             Some("LOW") => 2_048,
             // It may be the model's default as well.
@@ -157,6 +171,19 @@ mod tests {
     }
 
     #[test]
+    fn a_model_thinks_as_little_as_it_can_unless_it_is_told_otherwise() {
+        let level = |set: Option<&str>, model: &str| {
+            Gemini { thinking_level: set.map(str::to_owned) }.level(model).map(str::to_owned)
+        };
+        assert_eq!(level(None, "gemini-3.5-flash-lite-001").as_deref(), Some("MINIMAL"));
+        for model in ["gemini-3.8-flash", "gemini-4-hydrogen", "gemini-2.5-flash-lite", "gemini-flash-latest"]
+        {
+            assert_eq!(level(None, model), None, "{model}");
+            assert_eq!(level(Some("LOW"), model).as_deref(), Some("LOW"), "{model}");
+        }
+    }
+
+    #[test]
     fn errors_are_told_apart_and_the_longer_hint_counts() {
         let seconds = |seconds| Some(Duration::from_secs_f64(seconds));
         let retry = json!({"error": {"details": [{"retryDelay": "45.5s"}]}});
@@ -167,7 +194,9 @@ mod tests {
             (400, bad_key, None, Fault::Unauthorized),
             (401, Value::Null, None, Fault::Unauthorized),
             (402, Value::Null, None, Fault::Unpaid),
-            (403, Value::Null, None, Fault::Unauthorized),
+            (403, json!({"error": {"status": "PERMISSION_DENIED"}}), None, Fault::Unauthorized),
+            (403, json!("<html>"), None, Fault::Blocked(None)),
+            (413, Value::Null, None, Fault::Truncated(None)),
             (404, Value::Null, None, Fault::NoSuchModel),
             (429, Value::Null, None, Fault::RateLimited(None)),
             (429, Value::Null, seconds(3.0), Fault::RateLimited(seconds(3.0))),

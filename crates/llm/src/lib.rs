@@ -6,6 +6,7 @@ mod consultant;
 mod no_model;
 mod settings;
 
+mod hidden;
 mod mask;
 mod question;
 mod redact;

@@ -10,7 +10,7 @@ use self::{
     context::Slot,
     shapes::{Shape, Token},
 };
-use crate::redact::{Kind, is_secret_name, secrets};
+use crate::redact::{Kind, Secret, secrets};
 
 /// Stand around every placeholder; where they stand in a text they are replaced, so that nobody can write one.
 const OPEN: char = '‹';
@@ -25,8 +25,20 @@ pub(crate) struct Placeholder {
     /// As it stands in the text, such as `‹ip-1:public›`.
     pub written: Box<str>,
     pub value: Box<str>,
-    /// Not to be put back into words that people read.
-    pub is_secret: bool,
+    /// What kind of secret it is, if it is one: those are not put back into words that people read.
+    pub kind: Option<Kind>,
+}
+
+impl Placeholder {
+    pub(crate) fn is_secret(&self) -> bool {
+        self.kind.is_some()
+    }
+
+    /// Whether the value, where it stands elsewhere, is the secret again and not a word by chance.
+    fn may_be_repeated(&self) -> bool {
+        const SHORTEST: usize = 6;
+        self.is_secret() && self.value.len() >= SHORTEST
+    }
 }
 
 /// Whether a parameter that is one plain word may be any word.
@@ -40,12 +52,14 @@ pub(crate) enum Words {
 #[derive(Debug)]
 pub(crate) struct Masker {
     words: Words,
+    /// Secrets that were found before.
+    known: Vec<Placeholder>,
     placeholders: Vec<Placeholder>,
 }
 
 impl Masker {
     pub(crate) fn new(words: Words) -> Self {
-        Self { words, placeholders: Vec::new() }
+        Self { words, known: Vec::new(), placeholders: Vec::new() }
     }
 
     pub(crate) fn into_placeholders(self) -> Vec<Placeholder> {
@@ -59,19 +73,43 @@ impl Masker {
         out
     }
 
-    /// Returns the value of a member of that name as it may leave.
-    pub(crate) fn member(&mut self, name: &str, value: &str) -> String {
-        let mut out = String::with_capacity(value.len() + 64);
-        match is_secret_name(name).filter(|_| !value.is_empty()) {
+    /// Returns the name of a member and its value as they may leave.
+    pub(crate) fn member(&mut self, name: &str, value: &str) -> (String, String) {
+        let of_member = context::of_member(name);
+        let written = if of_member.is_plain { name.to_owned() } else { self.text(name) };
+        let mut out = String::with_capacity(value.len() + 32);
+        match of_member.secret.filter(|_| !value.is_empty()) {
             Some(kind) => self.secret(kind, value, &mut out),
-            None => self.write(value, Start::OfMember(name), &mut out),
+            None if of_member.may_be_secret => {
+                let is_secret = secrets(&format!("{name}=\"{value}\"")).into_iter().next();
+                match is_secret.filter(|secret| secret.range.len() >= value.len()) {
+                    Some(secret) => self.secret(secret.kind, value, &mut out),
+                    None => self.write(value, Start::OfMember(of_member.slot), &mut out),
+                }
+            }
+            None => self.write(value, Start::OfMember(of_member.slot), &mut out),
         }
-        out
+        (written, out)
     }
 
-    fn write(&mut self, text: &str, mut start: Start<'_>, out: &mut String) {
+    /// Whether a secret was found that may stand elsewhere, too.
+    pub(crate) fn has_secrets(&self) -> bool {
+        self.placeholders.iter().any(Placeholder::may_be_repeated)
+    }
+
+    /// Returns a masker that knows the secrets of this one wherever they stand.
+    pub(crate) fn knowing_its_secrets(self) -> Self {
+        let known = self.placeholders.into_iter().filter(Placeholder::may_be_repeated).collect();
+        Self { words: self.words, known, placeholders: Vec::new() }
+    }
+
+    fn write(&mut self, text: &str, mut start: Start, out: &mut String) {
         let mut done = 0;
-        for secret in secrets(text) {
+        let mut found = secrets(text);
+        if !self.known.is_empty() {
+            self.add_known(text, &mut found);
+        }
+        for secret in found {
             self.pass(text, done..secret.range.start, start, out);
             done = secret.range.end;
             self.secret(secret.kind, text.get(secret.range).unwrap_or_default(), out);
@@ -80,18 +118,33 @@ impl Masker {
         self.pass(text, done..text.len(), start, out);
     }
 
+    /// Adds the places of known secrets that nothing announces.
+    fn add_known(&self, text: &str, found: &mut Vec<Secret>) {
+        for known in &self.known {
+            for (at, value) in text.match_indices(&*known.value) {
+                let range = at..at + value.len();
+                let is_apart =
+                    |other: &Secret| other.range.end <= range.start || range.end <= other.range.start;
+                if found.iter().all(is_apart) {
+                    found.push(Secret { range, kind: known.kind.unwrap_or(Kind::Secret) });
+                }
+            }
+        }
+        found.sort_by_key(|secret| secret.range.start);
+    }
+
     fn secret(&mut self, kind: Kind, value: &str, out: &mut String) {
-        let is_secret = kind != Kind::Email;
-        self.placeholder(kind.name(), value, "", is_secret, out);
+        let secret = Some(kind).filter(|kind| *kind != Kind::Email);
+        self.placeholder(kind.name(), value, "", secret, out);
     }
 
     /// Writes the placeholder of a value, the same one each time.
-    fn placeholder(&mut self, kind: &str, value: &str, class: &str, is_secret: bool, out: &mut String) {
+    fn placeholder(&mut self, name: &str, value: &str, class: &str, kind: Option<Kind>, out: &mut String) {
         let of_kind = |known: &&Placeholder| {
             known
                 .written
                 .strip_prefix(OPEN)
-                .and_then(|rest| rest.strip_prefix(kind)?.strip_prefix('-'))
+                .and_then(|rest| rest.strip_prefix(name)?.strip_prefix('-'))
                 .is_some()
         };
         let known = self.placeholders.iter().filter(of_kind).find(|known| *known.value == *value);
@@ -101,17 +154,17 @@ impl Masker {
         }
         let colon = if class.is_empty() { "" } else { ":" };
         if self.placeholders.len() >= MOST_NUMBERED {
-            write!(out, "{OPEN}{kind}{colon}{class}{CLOSE}").expect("writing to a string can't fail");
+            write!(out, "{OPEN}{name}{colon}{class}{CLOSE}").expect("writing to a string can't fail");
             return;
         }
         let number = self.placeholders.iter().filter(of_kind).count() + 1;
-        let written = format!("{OPEN}{kind}-{number}{colon}{class}{CLOSE}").into_boxed_str();
+        let written = format!("{OPEN}{name}-{number}{colon}{class}{CLOSE}").into_boxed_str();
         out.push_str(&written);
-        self.placeholders.push(Placeholder { written, value: value.into(), is_secret });
+        self.placeholders.push(Placeholder { written, value: value.into(), kind });
     }
 
     /// Masks a piece of a text in which there are no secrets.
-    fn pass(&mut self, text: &str, range: Range<usize>, start: Start<'_>, out: &mut String) {
+    fn pass(&mut self, text: &str, range: Range<usize>, start: Start, out: &mut String) {
         let Some(text) = text.get(..range.end) else { return };
         let (at, copied, slot) = (range.start, range.start, Slot::None);
         let words = self.words;
@@ -119,11 +172,12 @@ impl Masker {
         match start {
             Start::OfText if range.start == 0 => pass.header(),
             Start::OfText | Start::Within => {}
-            Start::OfMember(name) => {
+            Start::OfMember(Slot::Word) => {
                 // A parameter of several words was typed freely.
                 let is_one_word = !text.contains([' ', '"', '\n', '\t']);
-                pass.slot = Slot::after_member(name, if is_one_word { pass.words } else { Words::Kept });
+                pass.slot = if is_one_word && pass.words == Words::Masked { Slot::Word } else { Slot::None };
             }
+            Start::OfMember(slot) => pass.slot = slot,
         }
         pass.run();
     }
@@ -131,9 +185,10 @@ impl Masker {
 
 /// Where a piece begins.
 #[derive(Debug, Clone, Copy)]
-enum Start<'n> {
+enum Start {
     OfText,
-    OfMember(&'n str),
+    /// Of a member's value, of which the name tells something.
+    OfMember(Slot),
     Within,
 }
 
@@ -173,6 +228,10 @@ impl Pass<'_> {
     fn run(&mut self) {
         let bytes = self.text.as_bytes();
         while let Some(&byte) = bytes.get(self.at) {
+            if self.user.as_ref().is_some_and(|user| user.start == self.at) {
+                self.user_by_place();
+                continue;
+            }
             match byte {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => self.token(),
                 0x80.. => self.beyond_ascii(),
@@ -183,21 +242,33 @@ impl Pass<'_> {
         self.copy_to(bytes.len());
     }
 
-    fn token(&mut self) {
-        if let Some(user) = self.user.take_if(|user| user.start == self.at) {
-            let class = context::class_of_user(self.text.get(user.clone()).unwrap_or_default(), true);
-            return self.numbered(user.end, "user", class.unwrap_or_default());
+    fn user_by_place(&mut self) {
+        if let Some(user) = self.user.take() {
+            let class = context::class_of_user(self.text.get(user.clone()).unwrap_or_default(), false);
+            self.numbered(user.end, "user", class.unwrap_or_default());
         }
+    }
+
+    fn token(&mut self) {
         let Token { end, shape } = shapes::token(self.text, self.at, self.slot);
         match shape {
-            Shape::Plain => {
-                self.slot = Slot::after_word(self.text.get(self.at..end).unwrap_or_default(), self.slot);
-                self.at = end;
-            }
+            Shape::Plain => self.word(end),
             Shape::Class(class) => self.class(end, class),
             Shape::Numbered { kind, class } => self.numbered(end, kind, class),
             Shape::DigitsWithin => self.without_digits(end),
         }
+    }
+
+    fn word(&mut self, end: usize) {
+        let bytes = self.text.as_bytes();
+        let word = self.text.get(self.at..end).unwrap_or_default();
+        let is_slash =
+            |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(|byte| b"/\\".contains(byte));
+        let is_folder_of_users = matches!(word, "home" | "Users" | "users")
+            && is_slash(self.at.checked_sub(1))
+            && is_slash(Some(end));
+        self.slot = if is_folder_of_users { Slot::SureUser } else { context::after_word(word, self.slot) };
+        self.at = end + usize::from(is_folder_of_users);
     }
 
     fn sign(&mut self, byte: u8) {
@@ -229,6 +300,11 @@ impl Pass<'_> {
 
     fn beyond_ascii(&mut self) {
         let char = self.text.get(self.at..).and_then(|rest| rest.chars().next()).unwrap_or(' ');
+        if self.slot.is_user()
+            && let Some((end, class)) = shapes::user(self.text, self.at, self.slot)
+        {
+            return self.numbered(end, "user", class);
+        }
         let end = self.at + char.len_utf8();
         match shapes::harmless(char) {
             Some(harmless) => self.class(end, harmless),
@@ -247,7 +323,7 @@ impl Pass<'_> {
     fn numbered(&mut self, end: usize, kind: &str, class: &str) {
         self.copy_to(self.at);
         let value = self.text.get(self.at..end).unwrap_or_default();
-        self.masker.placeholder(kind, value, class, false, self.out);
+        self.masker.placeholder(kind, value, class, None, self.out);
         self.go_on_at(end);
     }
 
@@ -283,7 +359,7 @@ pub(crate) fn restored(words: &str, placeholders: &[Placeholder]) -> Option<Stri
     }
     let mut restored = words.to_owned();
     let is_plain = |placeholder: &&Placeholder| placeholder.value.bytes().all(|byte| byte.is_ascii_graphic());
-    for placeholder in placeholders.iter().filter(|placeholder| !placeholder.is_secret).filter(is_plain) {
+    for placeholder in placeholders.iter().filter(|placeholder| !placeholder.is_secret()).filter(is_plain) {
         if restored.contains(&*placeholder.written) {
             restored = restored.replace(&*placeholder.written, &placeholder.value);
         }

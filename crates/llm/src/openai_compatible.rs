@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     prompt::{INSTRUCTIONS, Prompt, schema},
-    provider::{Fault, Provider, Reply, Usage, count_at, fault_of_status, model_named, text_at},
+    provider::{Fault, Provider, Reply, Usage, count_at, counted, fault_of_status, model_named, text_at},
 };
 
 pub(crate) struct OpenAiCompatible;
@@ -33,10 +33,10 @@ impl Provider for OpenAiCompatible {
     }
 
     fn reply(&self, body: &Value, asked_model: &str) -> Result<Reply, Fault> {
-        let usage = body.get("usage").map(|usage| Usage {
-            prompt: count_at(usage, "/prompt_tokens"),
-            cached: count_at(usage, "/prompt_tokens_details/cached_tokens"),
-            output: count_at(usage, "/completion_tokens"),
+        let usage = counted(Usage {
+            prompt: count_at(body, "/usage/prompt_tokens"),
+            cached: count_at(body, "/usage/prompt_tokens_details/cached_tokens"),
+            output: count_at(body, "/usage/completion_tokens"),
         });
         match text_at(body, "/choices/0/finish_reason") {
             Some("stop") => {}
@@ -60,6 +60,9 @@ impl Provider for OpenAiCompatible {
             400 if codes.contains(&Some("invalid_api_key")) => Fault::Unauthorized,
             400 if codes.contains(&Some("model_not_found")) => Fault::NoSuchModel,
             400 if codes.contains(&Some("content_filter")) => Fault::Blocked(None),
+            400 if codes.contains(&Some("context_length_exceeded")) => Fault::Truncated(None),
+            // Not in the API's form: something before it did not like the question.
+            403 if body.get("error").is_none() => Fault::Blocked(None),
             _ => fault_of_status(status, hint),
         }
     }

@@ -25,7 +25,7 @@ pub(crate) trait Provider: Send + Sync {
     fn fault(&self, status: u16, body: &Value, hint: Option<Duration>) -> Fault;
 
     /// How many tokens the model may think for: they count as output, and would else leave none for the answer.
-    fn thinking_tokens(&self) -> u32 {
+    fn thinking_tokens(&self, _model: &str) -> u32 {
         0
     }
 
@@ -82,6 +82,7 @@ pub(crate) enum Fault {
     NoSuchModel,
     #[error("the provider does not accept the request (status {0})")]
     Refused(u16),
+    /// By the provider, by the model, or by something that stands before both.
     #[error("the provider blocked the question or the answer")]
     Blocked(Option<Usage>),
     #[error("the answer was cut off")]
@@ -209,8 +210,14 @@ impl Sender {
         })
     }
 
+    /// Returns where a model is asked, for people: without a query, which may hold a key.
+    pub(crate) fn shown_url(&self, provider: &dyn Provider, model: &str) -> String {
+        let url = self.url(provider, model);
+        url.split_once('?').map_or(url.clone(), |(place, _)| place.to_owned())
+    }
+
     /// Returns where a model is asked.
-    pub(crate) fn url(&self, provider: &dyn Provider, model: &str) -> String {
+    fn url(&self, provider: &dyn Provider, model: &str) -> String {
         let path = match &self.path {
             Some(path) => path.replace("{model}", model),
             None => provider.path(model),
@@ -285,6 +292,8 @@ pub(crate) fn fault_of_status(status: u16, hint: Option<Duration>) -> Fault {
         402 => Fault::Unpaid,
         404 => Fault::NoSuchModel,
         408 | 500..=599 => Fault::Failing(status),
+        // It is too long.
+        413 => Fault::Truncated(None),
         429 => Fault::RateLimited(hint),
         _ => Fault::Refused(status),
     }
@@ -293,6 +302,11 @@ pub(crate) fn fault_of_status(status: u16, hint: Option<Duration>) -> Fault {
 /// Returns a text inside a JSON value.
 pub(crate) fn text_at<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
     value.pointer(pointer)?.as_str()
+}
+
+/// Returns what a provider counted, if it did.
+pub(crate) fn counted(usage: Usage) -> Option<Usage> {
+    (usage != Usage::default()).then_some(usage)
 }
 
 /// Returns a number inside a JSON value, 0 if there is none.

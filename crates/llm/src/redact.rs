@@ -57,6 +57,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 14] = [
         Self::Password,
         Self::Pin,
@@ -107,6 +108,11 @@ pub(crate) fn is_secret_name(name: &str) -> Option<Kind> {
     let meaning = names::meaning(name.as_bytes(), &[]).or_else(|| triggers::foreign_meaning(name))?;
     let is_certain = !matches!(meaning.demand, Demand::Long | Demand::VeryLong | Demand::InQuery);
     is_certain.then_some(meaning.kind)
+}
+
+/// Whether a value of a member of that name is a secret if it looks like one.
+pub(crate) fn is_weak_name(name: &str) -> bool {
+    names::meaning(name.as_bytes(), &[]).is_some() && is_secret_name(name).is_none()
 }
 
 fn collect(bytes: &[u8], finds: &mut Finds, depth: encoded::Depth) {

@@ -25,7 +25,7 @@ pub struct Settings {
     pub model: String,
     /// Asked, in this order, when the provider does not have the model.
     pub fallback_models: Vec<String>,
-    /// Gemini only: `MINIMAL`, `LOW`, `MEDIUM` or `HIGH`.
+    /// Gemini only: `MINIMAL`, `LOW`, `MEDIUM`, `HIGH` or `XHIGH`; without it as little as the model can do with.
     pub thinking_level: Option<String>,
     pub ask: Ask,
     /// After so long an event is answered for without the model.
@@ -75,10 +75,10 @@ impl Settings {
 
     /// Returns what holds where nothing else is said.
     pub fn new(provider: ProviderKind) -> Self {
-        let (base_url, model, thinking_level) = match provider {
-            ProviderKind::Gemini => (gemini::BASE_URL, gemini::MODEL, Some("MINIMAL".to_owned())),
+        let (base_url, model) = match provider {
+            ProviderKind::Gemini => (gemini::BASE_URL, gemini::MODEL),
             // Where Ollama listens.
-            ProviderKind::OpenAiCompatible => ("http://127.0.0.1:11434/v1", "", None),
+            ProviderKind::OpenAiCompatible => ("http://127.0.0.1:11434/v1", ""),
         };
         Self {
             provider,
@@ -88,7 +88,7 @@ impl Settings {
             key: None,
             model: model.to_owned(),
             fallback_models: Vec::new(),
-            thinking_level,
+            thinking_level: None,
             ask: Ask::Always,
             timeout: Duration::from_millis(2_500),
             request_timeout: Duration::from_secs(20),

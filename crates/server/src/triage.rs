@@ -145,6 +145,10 @@ async fn add_later(
     analysis: Arc<Analysis>,
 ) {
     let opinion = later.await;
+    if matches!(opinion, Opinion::Unavailable { asked: None, .. }) {
+        // It tells nothing that is not stored.
+        return;
+    }
     let analysis = Arc::unwrap_or_clone(analysis).raised_by(opinion);
     if let Err(error) = store.add_opinion(tenant, log_id, Arc::new(analysis)).await {
         error!(log.id = %log_id, error = ?error, "The opinion on log {log_id} came late and can't be stored");

@@ -41,6 +41,8 @@ struct Sent {
     body: String,
     model: Arc<str>,
     result: Result<Reply, Fault>,
+    /// The provider does not have the model, and another one is asked from now on.
+    has_turned: bool,
 }
 
 impl Inner {
@@ -49,12 +51,15 @@ impl Inner {
         let Some((spoilt, calls_left, fault)) = self.ask_together(tenant, batch, MOST_CALLS).await else {
             return;
         };
+        if calls_left == 0 {
+            return tell_all(spoilt, &Outcome::unavailable(fault.degraded()));
+        }
         // Too long an answer is for fewer records; otherwise one of them is the reason, and the others needn't suffer.
         let per_request = if matches!(fault, Fault::Truncated(_)) { spoilt.len().div_ceil(2) } else { 1 };
         let mut left = spoilt.into_iter().peekable();
         while left.peek().is_some() {
             let part: Vec<Waiting> = left.by_ref().take(per_request).collect();
-            let spoilt_again = self.ask_together(tenant, part, calls_left.min(1)).await;
+            let spoilt_again = self.ask_together(tenant, part, 1).await;
             if let Some((part, _, fault)) = spoilt_again {
                 tell_all(part, &Outcome::unavailable(fault.degraded()));
             }
@@ -81,7 +86,7 @@ impl Inner {
     ) -> Option<(Vec<Waiting>, u32, Fault)> {
         let prompt = match Prompt::new(
             batch.iter().map(|waiting| &*waiting.question.record),
-            self.provider.thinking_tokens(),
+            self.provider.thinking_tokens(&self.models.current()),
         ) {
             Ok(prompt) => prompt,
             Err(error) => {
@@ -91,7 +96,8 @@ impl Inner {
             }
         };
         let asked_at = self.clock.now();
-        let most = self.settings.prices.spend(&self.models.current(), prompt.most_usage());
+        let most =
+            self.settings.prices.spend(&self.models.current(), &self.models.current(), prompt.most_usage());
         let Some(reservation) = self.budget.reserve(tenant, asked_at, most) else {
             tell_all(batch, &Outcome::unavailable(Degraded::Budget));
             return None;
@@ -107,7 +113,7 @@ impl Inner {
         }
         let started = Instant::now();
         let sent = self.send(&prompt, &mut calls_left).await;
-        self.tell_breaker(&sent.result);
+        self.tell_breaker(&sent, batch.len());
         let exchange = match new_exchange_id() {
             Ok(id) => id,
             Err(error) => {
@@ -134,7 +140,7 @@ impl Inner {
         let kept = Exchange {
             id: exchange,
             asked_at,
-            url: self.sender.url(&*self.provider, &sent.model),
+            url: self.sender.shown_url(&*self.provider, &sent.model),
             sent: sent.body,
             answer: sent.result.as_ref().ok().map(|reply| shortened(&reply.text)),
             failure: read.as_ref().err().map(|fault| fault.degraded().as_str().to_owned()),
@@ -171,30 +177,30 @@ impl Inner {
         calls_left: u32,
     ) -> Option<(Vec<Waiting>, u32, Fault)> {
         let is_alone = batch.len() == 1;
-        match read {
+        let fault = match read {
             Ok(verdicts) => {
                 if !is_alone {
                     for waiting in &batch {
                         self.asked_in_company.insert((tenant, waiting.question.key), ());
                     }
                 }
-                tell_each(batch, verdicts, prompt, exchange);
-                None
+                let left_out = tell_each(batch, verdicts);
+                // One record may have had the model say nothing of the others.
+                return (!left_out.is_empty()).then_some((left_out, calls_left, Fault::Invalid(None)));
             }
-            Err(fault @ (Fault::Blocked(_) | Fault::Truncated(_) | Fault::Invalid(_)))
-                if !is_alone && calls_left > 0 =>
-            {
-                Some((batch, calls_left, fault))
-            }
-            Err(fault) => {
-                let reason = fault.degraded();
-                for (waiting, record) in batch.into_iter().zip(&prompt.ids) {
-                    let asked = AskedIn { exchange, record: Arc::clone(record) };
-                    tell(waiting, Outcome::Unavailable { reason, asked: Some(asked) });
-                }
-                None
-            }
+            Err(fault) => fault,
+        };
+        let may_be_one_of_them =
+            matches!(fault, Fault::Blocked(_) | Fault::Truncated(_) | Fault::Invalid(_) | Fault::Refused(_));
+        if may_be_one_of_them && !is_alone && calls_left > 0 {
+            return Some((batch, calls_left, fault));
         }
+        let reason = fault.degraded();
+        for (waiting, record) in batch.into_iter().zip(&prompt.ids) {
+            let asked = AskedIn { exchange, record: Arc::clone(record) };
+            tell(waiting, Outcome::Unavailable { reason, asked: Some(asked) });
+        }
+        None
     }
 
     /// Sends a prompt, again where that may help and the deadline leaves time for it.
@@ -204,6 +210,7 @@ impl Inner {
             .with_max_delay(Duration::from_secs(2))
             .with_jitter();
         let mut delays = delays.build();
+        let began = Instant::now();
         loop {
             let model = self.models.current();
             let body = self.provider.body(&model, prompt).to_string();
@@ -211,13 +218,17 @@ impl Inner {
             let started = Instant::now();
             let result = self.sender.send(&*self.provider, &model, &body).await;
             meters::called(started.elapsed(), result.as_ref().err());
+            // Whoever asks next asks the next model, be it that this request can't.
+            let has_turned = result == Err(Fault::NoSuchModel) && self.models.turn_from(&model);
+            let may_send_again = *calls_left > 0 && began.elapsed() < self.settings.timeout;
             let wait = match &result {
-                Err(fault) if *calls_left > 0 => self.wait_before_retry(fault, &model, &mut delays),
-                _ => None,
+                Err(_) if has_turned => Some(Duration::ZERO),
+                Err(fault) => self.wait_before_retry(fault, &mut delays),
+                Ok(_) => None,
             };
-            match wait {
+            match wait.filter(|_| may_send_again) {
                 Some(wait) => tokio::time::sleep(wait).await,
-                None => return Sent { body, model, result },
+                None => return Sent { body, model, result, has_turned },
             }
         }
     }
@@ -226,11 +237,9 @@ impl Inner {
     fn wait_before_retry(
         &self,
         fault: &Fault,
-        model: &str,
         delays: &mut impl Iterator<Item = Duration>,
     ) -> Option<Duration> {
         match fault {
-            Fault::NoSuchModel => self.models.turn_from(model).then_some(Duration::ZERO),
             // Nobody waits for so long: the breaker does.
             Fault::RateLimited(Some(hint)) if *hint >= self.settings.timeout => None,
             Fault::RateLimited(Some(hint)) => delays.next().map(|delay| delay.max(*hint)),
@@ -239,12 +248,14 @@ impl Inner {
         }
     }
 
-    fn tell_breaker(&self, result: &Result<Reply, Fault>) {
-        match result {
+    fn tell_breaker(&self, sent: &Sent, records: usize) {
+        match &sent.result {
             // The provider works; what it makes of a record is the record's matter.
             Ok(_) | Err(Fault::Blocked(_) | Fault::Truncated(_) | Fault::Invalid(_)) => {
                 self.breaker.succeeded();
             }
+            Err(Fault::Refused(_)) if records > 1 => self.breaker.succeeded(),
+            Err(_) if sent.has_turned => self.breaker.succeeded(),
             Err(fault) => {
                 if self.breaker.failed(fault) {
                     warn!(llm.fault = %fault, "The model is not asked for a while: {fault}");
@@ -265,18 +276,20 @@ impl Inner {
 
     /// Returns what a request has cost, guessed where the provider does not say.
     fn spent(&self, sent: &Sent, read: &Result<Vec<Option<ModelVerdict>>, Fault>, prompt: &Prompt) -> Spend {
-        let model = sent.result.as_ref().map_or(&sent.model, |reply| &reply.model);
+        let answering = sent.result.as_ref().map_or(&sent.model, |reply| &reply.model);
         let usage = match (&sent.result, read) {
-            (Ok(reply), _) => Some(
-                reply
-                    .usage
-                    .unwrap_or_else(|| Usage { output: tokens_of(&reply.text), ..prompt.least_usage() }),
-            ),
+            (Ok(reply), _) => reply
+                .usage
+                .unwrap_or_else(|| Usage { output: tokens_of(&reply.text), ..prompt.least_usage() }),
+            (Err(Fault::Truncated(usage)), _) => usage.unwrap_or_else(|| prompt.most_usage()),
             // It may have been worked on and billed all the same.
-            (Err(Fault::TimedOut), _) => Some(prompt.least_usage()),
-            (Err(fault), _) => fault.usage(),
+            (Err(Fault::Blocked(usage) | Fault::Invalid(usage)), _) => {
+                usage.unwrap_or_else(|| prompt.least_usage())
+            }
+            (Err(Fault::TimedOut), _) => prompt.least_usage(),
+            (Err(_), _) => Usage::default(),
         };
-        let spent = self.settings.prices.spend(model, usage.unwrap_or_default());
+        let spent = self.settings.prices.spend(answering, &sent.model, usage);
         meters::spent(spent);
         spent
     }
@@ -334,21 +347,16 @@ fn tell_all(batch: Vec<Waiting>, outcome: &Outcome) {
     }
 }
 
-/// A record that the answer leaves out has none.
-fn tell_each(
-    batch: Vec<Waiting>,
-    verdicts: Vec<Option<ModelVerdict>>,
-    prompt: &Prompt,
-    exchange: ExchangeId,
-) {
-    for ((waiting, verdict), record) in batch.into_iter().zip(verdicts).zip(&prompt.ids) {
-        let outcome = match verdict {
-            Some(verdict) => Outcome::Given { verdict: Arc::new(verdict), is_remembered: false },
-            None => Outcome::Unavailable {
-                reason: Degraded::ModelAnswerInvalid,
-                asked: Some(AskedIn { exchange, record: Arc::clone(record) }),
-            },
-        };
-        tell(waiting, outcome);
+/// Tells those on whom there is a verdict; returns the others.
+fn tell_each(batch: Vec<Waiting>, verdicts: Vec<Option<ModelVerdict>>) -> Vec<Waiting> {
+    let mut left_out = Vec::new();
+    for (waiting, verdict) in batch.into_iter().zip(verdicts) {
+        match verdict {
+            Some(verdict) => {
+                tell(waiting, Outcome::Given { verdict: Arc::new(verdict), is_remembered: false })
+            }
+            None => left_out.push(waiting),
+        }
     }
+    left_out
 }

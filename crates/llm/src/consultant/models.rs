@@ -1,8 +1,11 @@
 //! Which model is asked, and which one answers.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tracing::{error, warn};
@@ -13,13 +16,18 @@ pub(super) struct Models {
     current: AtomicUsize,
     /// The model that answered last, in the provider's words.
     answering: Mutex<Option<Arc<str>>>,
+    /// The models that answered and had not been asked.
+    strangers: Mutex<HashSet<Arc<str>>>,
 }
+
+/// So many of them are told of.
+const MOST_STRANGERS: usize = 16;
 
 impl Models {
     pub(super) fn new(model: &str, fallbacks: &[String]) -> Self {
         let names =
             std::iter::once(model).chain(fallbacks.iter().map(String::as_str)).map(Arc::from).collect();
-        Self { names, current: AtomicUsize::new(0), answering: Mutex::default() }
+        Self { names, current: AtomicUsize::new(0), answering: Mutex::default(), strangers: Mutex::default() }
     }
 
     pub(super) fn current(&self) -> Arc<str> {
@@ -53,7 +61,11 @@ impl Models {
         if answering.as_ref() == Some(model) {
             return;
         }
-        if !model.starts_with(asked) {
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !model.starts_with(asked)
+            && strangers.len() < MOST_STRANGERS
+            && strangers.insert(Arc::clone(model));
+        if is_new {
             warn!(
                 llm.asked = asked,
                 llm.model = %model,

@@ -1,78 +1,140 @@
-//! What stands before a value tells what the value is: a user, a code, a parameter.
+//! What stands before a value tells what the value is: a user, a host, a code, a parameter.
 
-use super::Words;
+use std::{cell::RefCell, collections::HashMap, sync::LazyLock};
+
+use foldhash::fast::RandomState;
+
+use crate::redact::{Kind, is_secret_name, is_weak_name};
 
 /// What is expected next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
     None,
-    /// A user's name, if it looks like one.
+    /// A user's name, if it looks like one and not like a word of what happened.
     User,
+    /// A user's name, if it looks like one.
+    SureUser,
     /// The same, if more than a space is between.
     UserBehindASign,
+    /// A host's name.
+    Host,
     /// A number that names a kind: a status, an exit code. It stays.
     Code,
+    /// A number of a port.
+    Port,
     /// `password for`, `publickey for`: a word that makes the following `for` announce a user.
     Credential,
-    /// A parameter that is one plain word.
+    /// `invalid user`: a word that makes the following `user` announce one surely.
+    Adjective,
+    /// A parameter that is one plain word, which may be any.
     Word,
 }
 
-/// Words behind which a user's name stands, be it behind a mere space.
-const USER: [&str; 7] = ["user", "username", "usr", "logname", "ruser", "account", "sudo"];
+impl Slot {
+    pub(super) fn is_user(self) -> bool {
+        matches!(self, Self::User | Self::SureUser | Self::UserBehindASign)
+    }
+}
 
-/// Words behind which a user's name stands if a sign such as `=` or `:` is between.
-const USER_BEHIND_A_SIGN: [&str; 15] = [
-    "login",
-    "acct",
-    "userid",
-    "user_id",
-    "euser",
-    "suser",
-    "duser",
-    "owner",
-    "principal",
-    "actor",
-    "member",
-    "customer",
-    "subjectusername",
-    "targetusername",
-    "useridentity",
+/// What a word announces.
+const ANNOUNCED: [(Slot, &[&str]); 7] = [
+    (Slot::User, &["user", "username", "usr", "logname", "ruser", "account"]),
+    (
+        Slot::UserBehindASign,
+        &[
+            "login",
+            "acct",
+            "userid",
+            "euser",
+            "suser",
+            "duser",
+            "owner",
+            "principal",
+            "actor",
+            "member",
+            "customer",
+            "subjectusername",
+            "targetusername",
+            "accountname",
+            "useridentity",
+            "sudo",
+            "caller",
+            "uname",
+        ],
+    ),
+    (
+        Slot::Host,
+        &[
+            "host",
+            "hostname",
+            "computer",
+            "workstation",
+            "machine",
+            "fqdn",
+            "computername",
+            "workstationname",
+        ],
+    ),
+    (
+        Slot::Code,
+        &[
+            "status",
+            "substatus",
+            "code",
+            "exit",
+            "errno",
+            "rc",
+            "ret",
+            "signal",
+            "event",
+            "eventid",
+            "level",
+            "lvl",
+            "severity",
+            "priority",
+            "pri",
+            "type",
+            "method",
+            "sqlstate",
+            "opcode",
+            "proto",
+            "protocol",
+            "dpt",
+            "dport",
+            "statuscode",
+            "logontype",
+            "chmod",
+            "mode",
+            "mask",
+            "result",
+            "encryption",
+            "failure",
+            "etype",
+        ],
+    ),
+    (Slot::Port, &["port"]),
+    (
+        Slot::Credential,
+        &[
+            "password",
+            "publickey",
+            "interactive",
+            "pam",
+            "certificate",
+            "none",
+            "passwd",
+            "gssapi",
+            "authentication",
+        ],
+    ),
+    (Slot::Adjective, &["invalid", "illegal", "unknown", "authenticating", "nonexistent"]),
 ];
 
-/// Words behind which a number names a kind.
-const CODE: [&str; 24] = [
-    "status",
-    "code",
-    "exit",
-    "errno",
-    "rc",
-    "ret",
-    "signal",
-    "event",
-    "eventid",
-    "level",
-    "lvl",
-    "severity",
-    "priority",
-    "pri",
-    "type",
-    "method",
-    "sqlstate",
-    "opcode",
-    "proto",
-    "protocol",
-    "dpt",
-    "dport",
-    "statuscode",
-    "logontype",
-];
-
-const CREDENTIAL: [&str; 8] =
-    ["password", "publickey", "interactive", "pam", "certificate", "none", "passwd", "gssapi"];
+/// The longest of those words, in bytes.
+const LONGEST_WORD: usize = 15;
 
 /// Words that stand behind `user` and are no names.
-const NO_NAMES: [&str; 44] = [
+const NO_NAMES: [&str; 50] = [
     "is",
     "not",
     "unknown",
@@ -109,15 +171,24 @@ const NO_NAMES: [&str; 44] = [
     "data",
     "profile",
     "request",
-    "requested",
     "error",
     "failed",
-    "creation",
     "group",
     "user",
     "invalid",
     "illegal",
+    "lockout",
+    "policy",
+    "domain",
+    "null",
+    "none",
+    "true",
+    "false",
+    "type",
 ];
+
+/// How a word that goes on telling what happened may end: `user created`, `login successful`.
+const OF_STORIES: [&str; 9] = ["ed", "ing", "ion", "ful", "ly", "able", "ment", "ance", "ence"];
 
 /// Names that rule a system.
 const PRIVILEGED: [&str; 16] = [
@@ -139,93 +210,154 @@ const PRIVILEGED: [&str; 16] = [
     "localsystem",
 ];
 
-/// Parameters whose word decides what happens.
-const DECIDING: [&str; 43] = [
-    "cmd", "command", "exec", "execute", "run", "shell", "code", "eval", "query", "sql", "action", "do",
-    "op", "func", "function", "method", "module", "page", "file", "filename", "path", "dir", "folder", "url",
-    "uri", "link", "redirect", "next", "return", "dest", "host", "callback", "template", "include",
-    "require", "src", "lang", "role", "admin", "debug", "type", "mode", "view",
+/// Parameters whose word is what somebody looks for. Of any other parameter the word may decide what happens.
+const LOOKED_FOR: [&str; 34] = [
+    "q", "s", "search", "keyword", "keywords", "kw", "term", "title", "name", "tag", "tags", "city",
+    "country", "color", "colour", "size", "sort", "category", "cat", "brand", "product", "sku", "slug",
+    "locale", "ref", "id", "gclid", "fbclid", "source", "medium", "campaign", "content", "currency",
+    "author",
 ];
 
-impl Slot {
-    pub(super) fn is_user(self) -> bool {
-        matches!(self, Self::User | Self::UserBehindASign)
+/// Returns what a word announces; `name` and `id` go on where a user was announced.
+pub(super) fn after_word(word: &str, before: Slot) -> Slot {
+    if !(2..=LONGEST_WORD).contains(&word.len()) {
+        return Slot::None;
     }
-
-    /// Returns what is expected behind a word.
-    pub(super) fn after_word(word: &str, before: Self) -> Self {
-        let is = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(word));
-        match word.as_bytes().first().map(u8::to_ascii_lowercase) {
-            _ if word.len() > 15 => Self::None,
-            Some(b'f') if before == Self::Credential && word.eq_ignore_ascii_case("for") => Self::User,
-            Some(b'i') if before == Self::User && word.eq_ignore_ascii_case("invalid") => Self::Credential,
-            Some(
-                b'u' | b'l' | b'r' | b'a' | b's' | b'd' | b'o' | b'p' | b'm' | b'c' | b'e' | b't' | b'b'
-                | b'i' | b'n' | b'g',
-            ) => {
-                if is(&USER) {
-                    Self::User
-                } else if is(&USER_BEHIND_A_SIGN) {
-                    Self::UserBehindASign
-                } else if is(&CODE) {
-                    Self::Code
-                } else if is(&CREDENTIAL) {
-                    Self::Credential
-                } else {
-                    Self::None
-                }
-            }
-            _ => Self::None,
-        }
+    let is = |known: &str| known.eq_ignore_ascii_case(word);
+    if before == Slot::Credential && is("for") {
+        return Slot::SureUser;
     }
-
-    /// Returns what a member's value is by the member's name.
-    pub(super) fn after_member(name: &str, words: Words) -> Self {
-        let own_name = name.rsplit('.').next().unwrap_or(name);
-        let is = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(own_name));
-        if is(&USER) || is(&USER_BEHIND_A_SIGN) {
-            Self::User
-        } else if is(&CODE) {
-            Self::Code
-        } else if words == Words::Masked && is_parameter(name) && !is(&DECIDING) {
-            Self::Word
-        } else {
-            Self::None
-        }
+    if (before.is_user() || matches!(before, Slot::Host | Slot::Code)) && (is("name") || is("id")) {
+        return before;
+    }
+    match announced_by(word) {
+        Slot::User if before == Slot::Adjective => Slot::SureUser,
+        slot => slot,
     }
 }
 
-/// Whether a member holds a request's parameter.
-fn is_parameter(name: &str) -> bool {
-    const HOLDERS: [&str; 6] = ["params", "parameters", "args", "arguments", "form", "query_params"];
-    let is_holder = |part: &str| HOLDERS.iter().any(|holder| holder.eq_ignore_ascii_case(part));
-    name.contains('.') && name.split('.').any(is_holder)
+fn announced_by(word: &str) -> Slot {
+    static KNOWN: LazyLock<HashMap<&'static [u8], Slot, RandomState>> = LazyLock::new(|| {
+        let each =
+            |(slot, words): &'static (Slot, &[&str])| words.iter().map(|word| (word.as_bytes(), *slot));
+        ANNOUNCED.iter().flat_map(each).collect()
+    });
+    let mut lower = [0; LONGEST_WORD];
+    let Some(lower) = lower.get_mut(..word.len()) else { return Slot::None };
+    lower.copy_from_slice(word.as_bytes());
+    lower.make_ascii_lowercase();
+    KNOWN.get(&*lower).copied().unwrap_or(Slot::None)
+}
+
+/// What the name of a member tells of its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OfMember {
+    pub secret: Option<Kind>,
+    /// Its value is a secret if it looks like one.
+    pub may_be_secret: bool,
+    pub slot: Slot,
+    /// Whether the name may leave as it is.
+    pub is_plain: bool,
+}
+
+/// Returns what a member's name tells; names come again and again, so it is remembered for a few thousand of them.
+pub(super) fn of_member(name: &str) -> OfMember {
+    const MOST_KNOWN: usize = 4096;
+    const LONGEST: usize = 64;
+    thread_local! {
+        static KNOWN: RefCell<HashMap<Box<str>, OfMember, RandomState>> = RefCell::default();
+    }
+    if name.len() > LONGEST {
+        return read_member(name);
+    }
+    KNOWN.with_borrow_mut(|known| {
+        if let Some(known) = known.get(name) {
+            return *known;
+        }
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        let read = read_member(name);
+        known.insert(name.into(), read);
+        read
+    })
+}
+
+fn read_member(name: &str) -> OfMember {
+    let secret = is_secret_name(name);
+    let is_plain =
+        name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphabetic() || b"._-".contains(&byte));
+    OfMember {
+        secret,
+        may_be_secret: secret.is_none() && is_weak_name(name),
+        slot: slot_of_member(name),
+        is_plain,
+    }
+}
+
+fn slot_of_member(name: &str) -> Slot {
+    let words = words_of(name);
+    let (Some(last), before) = (words.last(), words.iter().rev().nth(1)) else { return Slot::None };
+    let announced = |word: &str| match after_word(word, Slot::None) {
+        Slot::User | Slot::UserBehindASign => Slot::SureUser,
+        slot @ (Slot::Host | Slot::Code | Slot::Port) => slot,
+        _ => Slot::None,
+    };
+    if matches!(last.as_str(), "name" | "id")
+        && let Some(before) = before
+    {
+        // Such as `user.name`, `event_id`, `hostName`.
+        return announced(before);
+    }
+    const HOLDERS: [&str; 7] = ["params", "parameters", "args", "arguments", "form", "query", "utm"];
+    let is_parameter = words.iter().rev().skip(1).any(|word| HOLDERS.contains(&word.as_str()));
+    match announced(last) {
+        Slot::None if is_parameter && LOOKED_FOR.contains(&last.as_str()) => Slot::Word,
+        slot => slot,
+    }
+}
+
+/// The words of a name such as `http.response.statusCode`, in lower case.
+fn words_of(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut was_lower = false;
+    for char in name.chars() {
+        let begins_word = !char.is_alphanumeric() || (char.is_uppercase() && was_lower);
+        if begins_word && words.last().is_some_and(|word| !word.is_empty()) {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| char.is_alphanumeric()) {
+            word.extend(char.to_lowercase());
+        }
+        was_lower = char.is_lowercase();
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// Returns what stands behind the `=` of a query: its name stands before it.
 pub(super) fn parameter(bytes: &[u8], equals: usize) -> Slot {
     let before = bytes.get(..equals).unwrap_or_default();
-    let from =
-        before.iter().rposition(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_').map_or(0, |at| at + 1);
-    let name = before.get(from..).unwrap_or_default();
-    let is_deciding = DECIDING.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name));
-    if name.is_empty() || name.len() > 32 || is_deciding { Slot::None } else { Slot::Word }
+    let word = before.iter().rev().take(32).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let name = before.get(equals - word..).unwrap_or_default();
+    let begins = before.len().checked_sub(word + 1).and_then(|at| before.get(at));
+    let is_whole = matches!(begins, Some(b'?' | b'&'));
+    let is_campaign = before.get(..equals - word).is_some_and(|before| before.ends_with(b"utm_"));
+    let is_looked_for = LOOKED_FOR.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name));
+    if (is_whole || is_campaign) && is_looked_for { Slot::Word } else { Slot::None }
 }
 
 /// Whether a byte may stand between a name and its value.
 pub(super) fn is_between(byte: u8) -> bool {
-    matches!(byte, b' ' | b'=' | b':' | b'"' | b'\'' | b'`' | b'(' | b'[' | b'_' | b'-')
+    matches!(byte, b' ' | b'\t' | b'=' | b':' | b'"' | b'\'' | b'`' | b'(' | b'[' | b'_' | b'-')
 }
 
-/// How a word that goes on telling what happened may end: `user created`, `login successful`.
-const OF_STORIES: [&str; 9] = ["ed", "ing", "ion", "ful", "ly", "able", "ment", "ance", "ence"];
-
-/// Returns the class of a user's name, `None` if it is none. Behind no more than a space it may be a word of the story.
-pub(super) fn class_of_user(name: &str, is_told_apart: bool) -> Option<&'static str> {
+/// Returns the class of a user's name, `None` if it is none.
+pub(super) fn class_of_user(name: &str, may_be_of_story: bool) -> Option<&'static str> {
     let is = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(name));
     let is_of_story = || OF_STORIES.iter().any(|end| name.len() > end.len() && name.ends_with(end));
-    let is_none = is(&NO_NAMES) || !name.bytes().any(|byte| byte.is_ascii_alphanumeric());
-    if is_none || (!is_told_apart && is_of_story()) {
+    let has_letter = name.chars().any(char::is_alphanumeric);
+    if !has_letter || is(&NO_NAMES) || (may_be_of_story && is_of_story()) {
         None
     } else if is(&PRIVILEGED) {
         Some("privileged")

@@ -9,6 +9,7 @@ use super::{
     HIDDEN,
     context::{Slot, class_of_user, is_between},
 };
+use crate::hidden::is_hidden;
 
 /// What begins at a letter or a digit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +42,14 @@ pub(super) fn token(text: &str, at: usize, slot: Slot) -> Token {
     let word = text.get(at..end).unwrap_or_default();
     let next = bytes.get(end).copied().unwrap_or(b' ');
     if slot.is_user()
-        && let Some(token) = user(text, at, slot)
+        && let Some((end, class)) = user(text, at, slot)
     {
-        return token;
+        return Token { end, shape: Shape::Numbered { kind: "user", class } };
+    }
+    if slot == Slot::Host
+        && let Some(end) = named_host(bytes, at)
+    {
+        return Token { end, shape: Shape::Numbered { kind: "host", class: "" } };
     }
     if slot == Slot::Word
         && let Some(token) = parameter(bytes, at)
@@ -116,26 +122,53 @@ fn run(bytes: &[u8], at: usize, such: impl Fn(u8) -> bool) -> usize {
         .map_or(bytes.len(), |length| at + length)
 }
 
-fn user(text: &str, at: usize, slot: Slot) -> Option<Token> {
-    let bytes = text.as_bytes();
-    let end = run(bytes, at, |byte| byte.is_ascii_alphanumeric() || b"._@\\$-".contains(&byte));
+/// Reads a user's name; returns its end and its class.
+pub(super) fn user(text: &str, at: usize, slot: Slot) -> Option<(usize, &'static str)> {
+    let bytes = bounded(text.as_bytes(), at, USER_MAX_BYTES + 1);
+    // A folder's name holds no domain.
+    let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+    let is_folder = before.is_some_and(|byte| b"/\\".contains(byte));
+    let may_stand = |byte: u8| match byte {
+        b'\\' => !is_folder,
+        _ => byte.is_ascii_alphanumeric() || b"._@$-".contains(&byte) || byte >= 0x80,
+    };
+    let end = run(bytes, at, may_stand);
     // A full stop ends a sentence.
     let end = if end > at + 1 && bytes.get(end - 1) == Some(&b'.') { end - 1 } else { end };
     let name = text.get(at..end)?;
-    let is_closed = bytes.get(end).is_none_or(|byte| b" \t\n\r,.;:\"'`)]>|(/&".contains(byte));
-    if !is_closed || name.len() > USER_MAX_BYTES {
+    let is_closed = text.as_bytes().get(end).is_none_or(|byte| b" \t\n\r,.;:\"'`)]>|(/&\\".contains(byte));
+    if !is_closed || name.len() > USER_MAX_BYTES || !name.chars().all(is_of_name) {
         return None;
     }
     if ip4(text, at).is_some_and(|(ip_end, _)| ip_end == end) {
         return None;
     }
-    let between = bytes.get(..at)?.iter().rev().take_while(|byte| is_between(**byte));
-    let is_told_apart = at == 0 || between.into_iter().any(|byte| *byte != b' ');
+    let between = text.as_bytes().get(..at)?.iter().rev().take_while(|byte| is_between(**byte));
+    let is_told_apart = at == 0 || between.into_iter().any(|byte| !matches!(byte, b' ' | b'\t'));
     if slot == Slot::UserBehindASign && !is_told_apart {
         return None;
     }
-    let class = class_of_user(name, is_told_apart)?;
-    Some(Token { end, shape: Shape::Numbered { kind: "user", class } })
+    let may_be_of_story = slot != Slot::SureUser && !is_told_apart;
+    class_of_user(name, may_be_of_story).map(|class| (end, class))
+}
+
+fn is_of_name(char: char) -> bool {
+    char.is_alphanumeric() || "._@\\$-".contains(char)
+}
+
+/// Reads the name of a host by its place.
+fn named_host(bytes: &[u8], at: usize) -> Option<usize> {
+    const LONGEST: usize = 253;
+    let bytes = bounded(bytes, at, LONGEST + 1);
+    let end = run(bytes, at, |byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    let is_name = bytes.get(at..end)?.iter().any(u8::is_ascii_alphabetic) && end - at <= LONGEST;
+    let is_value = at == 0 || bytes.get(at - 1).is_some_and(|byte| b"=:\"'\t".contains(byte));
+    (is_name && is_value).then_some(end)
+}
+
+/// The text up to so many bytes behind `at`: what is read must not grow with the text, or reading it takes the square.
+fn bounded(bytes: &[u8], at: usize, most: usize) -> &[u8] {
+    bytes.get(..bytes.len().min(at.saturating_add(most))).unwrap_or_default()
 }
 
 fn parameter(bytes: &[u8], at: usize) -> Option<Token> {
@@ -148,21 +181,25 @@ fn parameter(bytes: &[u8], at: usize) -> Option<Token> {
 
 /// Reads an IPv4 address; returns its end and its class.
 pub(super) fn ip4(text: &str, at: usize) -> Option<(usize, &'static str)> {
-    let bytes = text.as_bytes();
+    const LONGEST: usize = 15;
+    let bytes = bounded(text.as_bytes(), at, LONGEST + 2);
     if !bytes.get(at)?.is_ascii_digit() || !bytes.get(at..at + 4)?.contains(&b'.') {
         return None;
     }
     let end = run(bytes, at, |byte| byte.is_ascii_digit() || byte == b'.');
     let end = if bytes.get(end - 1) == Some(&b'.') { end - 1 } else { end };
     let address: Ipv4Addr = text.get(at..end)?.parse().ok()?;
-    let class = match address {
+    Some((end, class_of_ip4(address)))
+}
+
+fn class_of_ip4(address: Ipv4Addr) -> &'static str {
+    match address {
         _ if address.is_loopback() => "loopback",
         _ if address.is_private() => "private",
         _ if address.is_multicast() || address.is_broadcast() => "multicast",
         _ if address.is_unspecified() || address.is_link_local() => "special",
         _ => "public",
-    };
-    Some((end, class))
+    }
 }
 
 /// Reads an IPv6 address; returns its end and its class.
@@ -178,6 +215,7 @@ pub(super) fn ip6(text: &str, at: usize) -> Option<(usize, &'static str)> {
     }
     let address: Ipv6Addr = piece.parse().ok()?;
     let class = match address {
+        _ if address.to_ipv4_mapped().is_some() => address.to_ipv4_mapped().map_or("", class_of_ip4),
         _ if address.is_loopback() => "loopback",
         _ if address.is_unique_local() => "private",
         _ if address.is_multicast() => "multicast",
@@ -426,13 +464,13 @@ const OF_BROWSERS: [&str; 46] = [
 /// Reads a browser's name for itself, to the quote that ends it or to the end of the text.
 fn browser(text: &str, at: usize) -> Option<usize> {
     const LONGEST: usize = 300;
-    let bytes = text.as_bytes();
     let rest = text.get(at..)?;
     if !rest.starts_with("Mozilla/5.0 (") {
         return None;
     }
+    let bytes = bounded(text.as_bytes(), at, LONGEST + 1);
     let end = run(bytes, at, |byte| byte.is_ascii_alphanumeric() || b" ;:._,/()+-".contains(&byte));
-    let is_closed = bytes.get(end).is_none_or(|byte| *byte == b'"');
+    let is_closed = text.as_bytes().get(end).is_none_or(|byte| *byte == b'"');
     if !is_closed || end - at > LONGEST {
         return None;
     }
@@ -448,10 +486,21 @@ fn with_digits(word: &str, slot: Slot, bytes: &[u8], at: usize, next: u8) -> Sha
     if letters == 0 {
         return number(length, slot, bytes, at, next);
     }
+    let digits_of_hex = word.strip_prefix("0x").filter(|digits| !digits.is_empty());
+    if let Some(digits) = digits_of_hex.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+        return match digits.len() {
+            1..=8 if slot == Slot::Code => Shape::Plain,
+            1..=16 => Shape::Class("‹hex›"),
+            // So long a number may be a text.
+            _ => Shape::Plain,
+        };
+    }
     let is_hex = word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let is_prefixed = word.starts_with("0x") && word.bytes().skip(2).all(|byte| byte.is_ascii_hexdigit());
-    if (is_hex && length >= 6) || (is_prefixed && length > 2) {
+    if is_hex && (6..=128).contains(&length) {
         return Shape::Class("‹hex›");
+    }
+    if length > LONGEST_ID {
+        return Shape::Plain;
     }
     let changes =
         word.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit());
@@ -461,15 +510,26 @@ fn with_digits(word: &str, slot: Slot, bytes: &[u8], at: usize, next: u8) -> Sha
     Shape::DigitsWithin
 }
 
+/// A longer word may be an encoded text. So long is a SHA-256 in base64.
+const LONGEST_ID: usize = 44;
+
+/// Ports above the known ones that tools of attackers are known for.
+const NOTED_PORTS: [&[u8]; 6] = [b"1337", b"4444", b"4445", b"5555", b"6667", b"31337"];
+
 fn number(length: usize, slot: Slot, bytes: &[u8], at: usize, next: u8) -> Shape {
+    let number = bytes.get(at..at + length).unwrap_or_default();
     // What a web server answered stands behind the quoted request.
     let is_answer =
         length == 3 && next == b' ' && at >= 2 && bytes.get(at - 2..at) == Some(b"\" ".as_slice());
-    if (slot == Slot::Code || is_answer) && length <= 6 {
+    let is_known_port = slot == Slot::Port && (length <= 3 || NOTED_PORTS.contains(&number));
+    let is_yes_or_no = matches!(number, b"0" | b"1");
+    if is_answer || is_yes_or_no || is_known_port || (slot == Slot::Code && length <= 6) {
         return Shape::Plain;
     }
     Shape::Class(match length {
-        1..=3 => "‹num3›",
+        1 => "‹num1›",
+        2 => "‹num2›",
+        3 => "‹num3›",
         4..=6 => "‹num6›",
         7..=9 => "‹num9›",
         _ => "‹num›",
@@ -482,18 +542,9 @@ pub(super) fn harmless(char: char) -> Option<&'static str> {
         '‹' => Some("<"),
         '›' => Some(">"),
         '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}' => Some("?"),
-        '\u{80}'..='\u{9f}'
-        | '\u{ad}'
-        | '\u{61c}'
-        | '\u{115f}'
-        | '\u{1160}'
-        | '\u{180e}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e0fff}' => Some(HIDDEN),
+        _ if is_hidden(char) => Some(HIDDEN),
+        // Spaces are marked, so each is to be the same one.
+        _ if char.is_whitespace() => Some(" "),
         _ => None,
     }
 }

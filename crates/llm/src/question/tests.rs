@@ -41,19 +41,26 @@ fn analysis(detected: &[(&str, Level)]) -> Analysis {
     }
 }
 
+fn record(message: &str, metadata: &str, detected: &[(&str, Level)]) -> String {
+    let (entry, analysis) = (entry(message, metadata), analysis(detected));
+    Draft::about(&entry, &analysis, "m").question(&entry, &analysis).record
+}
+
 fn key(message: &str, metadata: &str, detected: &[(&str, Level)]) -> QuestionKey {
-    Question::about(&entry(message, metadata), &analysis(detected), "m").key
+    Draft::about(&entry(message, metadata), &analysis(detected), "m").key
 }
 
 #[test]
 fn a_question_is_what_is_asked() {
-    let question = Question::about(
-        &entry("job 1", r#"{"b":{"c":[1,"x"]},"a":null,"user":"ana"}"#),
-        &analysis(&[("d", Level::Low)]),
-        "m",
-    );
-    let expected = r#"{"source":"app","graded_by_sender":"INFO","message":"job ‹num3›","metadata":{"b.c":"‹num3›","b.c":"x","user":"‹user-1›"},"detected":[{"rule":"title","level":"low"}],"graded_by_rules":"NONE"}"#;
-    assert_eq!(question.record, expected);
+    let metadata = r#"{"b":{"c":[1,"x"]},"a":null,"user":"ana"}"#;
+    let expected = r#"{"source":"app","graded_by_sender":"INFO","message":"job ‹num2›","metadata":{"b.c":"1","b.c":"x","user":"‹user-1›"},"detected":[{"rule":"title","level":"low"}],"graded_by_rules":"NONE"}"#;
+    assert_eq!(record("job 77", metadata, &[("d", Level::Low)]), expected);
+}
+
+#[test]
+fn a_secret_is_gone_wherever_it_stands() {
+    let asked = record("tried hunter22 twice", r#"{"password":"hunter22","note":"was hunter22"}"#, &[]);
+    assert!(!asked.contains("hunter22") && asked.matches("‹password-1›").count() == 3, "{asked}");
 }
 
 #[test]
@@ -63,22 +70,20 @@ fn other_detections_models_or_rules_make_another_question() {
     assert_eq!(plain, key(line, "{}", &[]));
     assert_ne!(key(line, "{}", &[("a", Level::Low)]), key(line, "{}", &[("b", Level::Low)]));
     assert_ne!(key(line, "{}", &[("a", Level::Low)]), key(line, "{}", &[("a", Level::High)]));
-    assert_ne!(plain, Question::about(&entry(line, "{}"), &analysis(&[]), "other").key);
+    assert_ne!(plain, Draft::about(&entry(line, "{}"), &analysis(&[]), "other").key);
     let other_rules = Analysis { rule_set: "others".into(), ..analysis(&[]) };
-    assert_ne!(plain, Question::about(&entry(line, "{}"), &other_rules, "m").key);
+    assert_ne!(plain, Draft::about(&entry(line, "{}"), &other_rules, "m").key);
     let other_lists = Analysis { rule_set: "rules+other lists".into(), ..analysis(&[]) };
     assert_eq!(
         plain,
-        Question::about(&entry(line, "{}"), &other_lists, "m").key,
+        Draft::about(&entry(line, "{}"), &other_lists, "m").key,
         "what a list finds is a detection"
     );
 }
 
 #[test]
 fn a_word_stays_where_something_was_detected() {
-    let asked = |detected: &[(&str, Level)]| {
-        Question::about(&entry("GET /?q=x", "{}"), &analysis(detected), "m").record
-    };
+    let asked = |detected: &[(&str, Level)]| record("GET /?q=x", "{}", detected);
     assert!(asked(&[]).contains("q=‹word›") && asked(&[("d", Level::Informational)]).contains("q=‹word›"));
     assert!(asked(&[("d", Level::Low)]).contains("q=x"));
 }
@@ -86,19 +91,28 @@ fn a_word_stays_where_something_was_detected() {
 #[test]
 fn long_entries_are_asked_about_in_part_and_told_apart_as_a_whole() {
     let long = |middle: &str| format!("begin {}{middle}{} end", "é ".repeat(10_000), "ü ".repeat(5_000));
-    let question = Question::about(&entry(&long("x"), "{}"), &analysis(&[]), "m");
-    assert!(question.record.len() < MOST_TEXT_BYTES + 300, "{}", question.record.len());
-    assert!(
-        question.record.contains("begin")
-            && question.record.contains("‹cut›")
-            && question.record.contains(" end")
-    );
-    assert_ne!(question.key, key(&long("y"), "{}", &[]));
+    let asked = record(&long("x"), "{}", &[]);
+    assert!(asked.len() < MOST_TEXT_BYTES + 300, "{}", asked.len());
+    assert!(asked.contains("begin") && asked.contains("‹cut›") && asked.contains(" end"));
+    assert_ne!(key(&long("x"), "{}", &[]), key(&long("y"), "{}", &[]));
     let members = |last: &str| {
         let many: Vec<String> = (0..500).map(|n| format!(r#""k{n}":"{}""#, "v".repeat(100))).collect();
         format!(r#"{{{},"z":"{last}"}}"#, many.join(","))
     };
-    let question = Question::about(&entry("x", &members("a")), &analysis(&[]), "m");
-    assert!(question.record.len() < 2 * MOST_TEXT_BYTES, "{}", question.record.len());
-    assert_ne!(question.key, key("x", &members("b"), &[]));
+    let asked = record("x", &members("a"), &[]);
+    assert!(asked.len() < 2 * MOST_TEXT_BYTES, "{}", asked.len());
+    assert_ne!(key("x", &members("a"), &[]), key("x", &members("b"), &[]));
+}
+
+#[test]
+fn an_event_id_names_a_kind_only_where_windows_writes_it() {
+    let asked = |source: &str, event_id: i64| {
+        let entry =
+            LogEntry { source: Source::try_from(source.to_owned()).unwrap(), event_id, ..entry("x", "{}") };
+        Draft::about(&entry, &analysis(&[]), "m").key
+    };
+    assert_eq!(asked("shop", 1), asked("shop", 2));
+    for source in ["Microsoft-Windows-Security-Auditing", "winlogbeat", "Security"] {
+        assert_ne!(asked(source, 1102), asked(source, 4624), "{source}");
+    }
 }

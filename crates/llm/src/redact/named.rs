@@ -48,16 +48,10 @@ pub(super) fn look(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
         return;
     }
     let Some(name) = name(bytes, hit.start, end) else { return };
-    if let Some(link) = link(bytes, &name) {
-        return linked(bytes, &name, link, || meaning(bytes, &name), finds);
-    }
-    if !name.dashes.is_empty() {
-        option(bytes, &name, || meaning(bytes, &name), finds);
-    } else if bytes.get(end) == Some(&b'/') {
-        let is_telling = || meaning(bytes, &name).is_some_and(|meaning| meaning.demand != Demand::Cookie);
-        tokens::in_path(bytes, end, is_telling, finds);
-    } else if !finds.covers(end) {
-        spoken::follow(bytes, &name, || meaning(bytes, &name), finds);
+    let meaning = || meaning(bytes, &name);
+    match link(bytes, &name) {
+        Some(link) => linked(bytes, &name, link, meaning, finds),
+        None => unlinked(bytes, &name, meaning, finds),
     }
 }
 
@@ -82,16 +76,30 @@ pub(super) fn look_foreign(bytes: &[u8], hit: Range<usize>, finds: &mut Finds) {
         manner: Manner::Told,
         is_quoted: false,
     };
-    if let Some(link) = link(bytes, &name).or_else(|| verb.map(spoken)) {
-        linked(bytes, &name, link, || Some(meaning), finds);
-    } else if !name.dashes.is_empty() {
-        option(bytes, &name, || Some(meaning), finds);
-    } else if !finds.covers(end) {
-        spoken::follow(bytes, &name, || Some(meaning), finds);
+    match link(bytes, &name).or_else(|| verb.map(spoken)) {
+        Some(link) => linked(bytes, &name, link, || Some(meaning), finds),
+        None => unlinked(bytes, &name, || Some(meaning), finds),
     }
 }
 
-/// Words that belong to a name, one blank after it.
+/// Looks for a value that no mark divides from its name.
+fn unlinked(bytes: &[u8], name: &Name, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) {
+    let end = name.range.end;
+    if !name.dashes.is_empty() && option(bytes, name, &meaning, finds) {
+        return;
+    }
+    if bytes.get(end) == Some(&b'/') {
+        let is_telling = || meaning().is_some_and(|meaning| meaning.demand != Demand::Cookie);
+        tokens::in_path(bytes, end, is_telling, finds);
+    } else if !finds.covers(end + SPOKEN_WITHIN) {
+        spoken::follow(bytes, name, meaning, finds);
+    }
+}
+
+/// Where a value lies that only words lead to, it may go on from what was found with the name.
+const SPOKEN_WITHIN: usize = 24;
+
+/// Words that belong to a name, one blank after it, where its value comes next.
 const SECOND_WORDS: [&[u8]; 4] = [b" id", b" hash", b" value", b" string"];
 
 fn is_of_name(byte: u8) -> bool {
@@ -100,7 +108,10 @@ fn is_of_name(byte: u8) -> bool {
 
 /// Returns where the name ends that a word occurs in.
 fn name_end(bytes: &[u8], hit: &Range<usize>) -> usize {
-    let mut end = hit.end + run(bytes, hit.end, NAME_MAX, is_of_name);
+    let run_end = hit.end + run(bytes, hit.end, NAME_MAX, is_of_name);
+    // Two dashes begin an option.
+    let option = bytes[hit.end..run_end].windows(2).position(|pair| pair == b"--");
+    let mut end = option.map_or(run_end, |at| hit.end + at);
     if bytes.get(end) == Some(&b'.') {
         // `password.value`, but no sentence's end.
         end += match run(bytes, end + 1, NAME_MAX, is_of_name) {
@@ -112,7 +123,8 @@ fn name_end(bytes: &[u8], hit: &Range<usize>) -> usize {
     let end = end - trailing;
     let second = SECOND_WORDS.iter().find(|word| {
         let is_there = bytes.get(end..end + word.len()).is_some_and(|there| there.eq_ignore_ascii_case(word));
-        is_there && !bytes.get(end + word.len()).is_some_and(u8::is_ascii_alphanumeric)
+        is_there
+            && matches!(bytes.get(skip_spaces(bytes, end + word.len(), Writing::Plain)), Some(b'=' | b':'))
     });
     end + second.map_or(0, |word| word.len())
 }
@@ -134,6 +146,8 @@ fn name(bytes: &[u8], word: usize, end: usize) -> Option<Name> {
     };
     let coloured = if start > 0 && bytes[start - 1] == b'[' { colour_length(bytes, start - 1) } else { 1 };
     start = (start + escaped + coloured.saturating_sub(1)).min(word);
+    let option = bytes[start..word].windows(2).rposition(|pair| pair == b"--");
+    start += option.unwrap_or(0);
     let dashes = run(bytes, start, word - start, |byte| matches!(byte, b'-' | b'.' | b'_'));
     let is_option = dashes > 0 && bytes[start] == b'-';
     let first = start + dashes;
@@ -449,15 +463,15 @@ fn is_short_hex(value: &[u8]) -> bool {
     value.len() <= 18 && value.starts_with(b"0x")
 }
 
-/// Looks for the value after an option: `--password x`, `"--token", "x"`, `a2="--secret" a3="x"`.
-fn option(bytes: &[u8], name: &Name, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) {
+/// Adds the value after an option, if there is one: `--password x`, `"--token", "x"`, `a2="--secret" a3="x"`.
+fn option(bytes: &[u8], name: &Name, meaning: impl Fn() -> Option<Meaning>, finds: &mut Finds) -> bool {
     let quote = Some(read(bytes, name.range.end)).filter(|mark| mark.is_quote());
     let after = name.range.end + quote.map_or(0, |mark| mark.len);
     let is_divided = read(bytes, after).is_blank() || quote.is_some() && read(bytes, after).byte == b',';
     if !is_divided || read(bytes, after).byte == b'\n' {
-        return;
+        return false;
     }
-    let Some(meaning) = meaning() else { return };
+    let Some(meaning) = meaning() else { return false };
     let comma = usize::from(read(bytes, after).byte == b',');
     let at = skip_spaces(bytes, after + comma, Writing::Plain);
     let at = if quote.is_some() { values::skip_audit_name(bytes, at) } else { at };
@@ -468,17 +482,14 @@ fn option(bytes: &[u8], name: &Name, meaning: impl Fn() -> Option<Meaning>, find
     let text = &bytes[value.range.clone()];
     let is_other_option =
         matches!(text, [b'-', second, ..] if second.is_ascii_alphabetic() || *second == b'-');
-    let is_shell = matches!(text.first(), Some(b'|' | b'>' | b'<' | b'&' | b';'));
+    let is_shell = matches!(text.first(), Some(b'|' | b'>' | b'&' | b';'));
     let is_told = match meaning.demand {
         Demand::Long | Demand::VeryLong | Demand::InQuery => tokens::is_long(text, 16),
         _ => !ordinary::is_of_a_sentence(text),
     };
-    if is_told
-        && !is_other_option
-        && !is_shell
-        && !ordinary::is_in_its_place(text)
-        && !finds.covers(value.range.start)
-    {
+    let is_secret = is_told && !is_other_option && !is_shell && !ordinary::is_in_its_place(text);
+    if is_secret && !finds.covers(value.range.start) {
         finds.add(meaning.kind, value.range);
     }
+    is_secret
 }

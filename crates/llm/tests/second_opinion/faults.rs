@@ -144,7 +144,14 @@ async fn a_provider_that_is_down_is_left_alone_and_found_again() {
 
 #[tokio::test]
 async fn a_record_that_is_blocked_costs_no_other_its_opinion() {
-    for (fault, requests) in [(Answer::PromptBlocked, 5), (Answer::ExtraIds, 5), (Answer::MaxTokens, 3)] {
+    let cases = [
+        (Answer::PromptBlocked, 5),
+        (Answer::ExtraIds, 5),
+        (Answer::BadRequest, 5),
+        (Answer::MissingIds, 2),
+        (Answer::MaxTokens, 3),
+    ];
+    for (fault, requests) in cases {
         let room = Room::honest();
         room.model.script([fault.clone()]);
         let entries: Vec<_> = ["a", "b", "c", "d"].map(|word| entry(&format!("{word} lamp is on"))).into();
