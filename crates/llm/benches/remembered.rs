@@ -121,7 +121,7 @@ fn bench(criterion: &mut Criterion) {
     });
     group.bench_function("a remembered opinion", |bencher| {
         bencher.iter(|| {
-            day.iter().zip(&judged).for_each(|(entry, analysis)| drop(black_box(consult(entry, analysis))))
+            day.iter().zip(&judged).for_each(|(entry, analysis)| drop(black_box(consult(entry, analysis))));
         });
     });
     group.finish();

@@ -44,7 +44,8 @@ pub fn answer(status: u16, body: &[u8]) -> Vec<ModelVerdict> {
 /// Returns a text as it may leave, and the values that stay here.
 pub fn masked(text: &str) -> (String, Vec<String>) {
     let mut masker = Masker::new(Words::Masked);
-    let written = masker.text(text);
+    let mut written = String::new();
+    masker.text(text, &mut written);
     let secrets = masker.into_placeholders().into_iter().filter(Placeholder::is_secret);
     (written, secrets.map(|placeholder| placeholder.value.into()).collect())
 }

@@ -6,6 +6,7 @@ mod shapes;
 
 use std::{fmt::Write as _, ops::Range};
 
+pub(crate) use self::context::OfMember;
 use self::{
     context::Slot,
     shapes::{Shape, Token},
@@ -66,30 +67,36 @@ impl Masker {
         self.placeholders
     }
 
-    /// Returns a text as it may leave.
-    pub(crate) fn text(&mut self, text: &str) -> String {
-        let mut out = String::with_capacity(text.len() + 64);
-        self.write(text, Start::OfText, &mut out);
-        out
+    /// Writes a text as it may leave.
+    pub(crate) fn text(&mut self, text: &str, out: &mut String) {
+        self.write(text, Start::OfText, out);
     }
 
-    /// Returns the name of a member and its value as they may leave.
-    pub(crate) fn member(&mut self, name: &str, value: &str) -> (String, String) {
+    /// Writes the name of a member as it may leave, and returns what the name tells of its value.
+    pub(crate) fn name(&mut self, name: &str, out: &mut String) -> OfMember {
         let of_member = context::of_member(name);
-        let written = if of_member.is_plain { name.to_owned() } else { self.text(name) };
-        let mut out = String::with_capacity(value.len() + 32);
-        match of_member.secret.filter(|_| !value.is_empty()) {
-            Some(kind) => self.secret(kind, value, &mut out),
-            None if of_member.may_be_secret => {
-                let is_secret = secrets(&format!("{name}=\"{value}\"")).into_iter().next();
-                match is_secret.filter(|secret| secret.range.len() >= value.len()) {
-                    Some(secret) => self.secret(secret.kind, value, &mut out),
-                    None => self.write(value, Start::OfMember(of_member.slot), &mut out),
-                }
-            }
-            None => self.write(value, Start::OfMember(of_member.slot), &mut out),
+        if of_member.is_plain {
+            out.push_str(name);
+        } else {
+            self.text(name, out);
         }
-        (written, out)
+        of_member
+    }
+
+    /// Writes the value of a member as it may leave.
+    pub(crate) fn value(&mut self, name: &str, of_member: OfMember, value: &str, out: &mut String) {
+        let secret = match of_member.secret {
+            Some(kind) if !value.is_empty() => Some(kind),
+            None if of_member.may_be_secret => {
+                let told = secrets(&format!("{name}=\"{value}\"")).into_iter().next();
+                told.filter(|secret| secret.range.len() >= value.len()).map(|secret| secret.kind)
+            }
+            _ => None,
+        };
+        match secret {
+            Some(kind) => self.secret(kind, value, out),
+            None => self.write(value, Start::OfMember(of_member.slot), out),
+        }
     }
 
     /// Whether a secret was found that may stand elsewhere, too.
@@ -306,9 +313,10 @@ impl Pass<'_> {
             return self.numbered(end, "user", class);
         }
         let end = self.at + char.len_utf8();
-        match shapes::harmless(char) {
-            Some(harmless) => self.class(end, harmless),
-            None => (self.at, self.slot) = (end, Slot::None),
+        if let Some(harmless) = shapes::harmless(char) {
+            self.class(end, harmless);
+        } else {
+            (self.at, self.slot) = (end, Slot::None);
         }
     }
 

@@ -1,8 +1,13 @@
 //! What is asked about an entry: a text in which nothing secret and nothing accidental stands. Whatever a model is to
 //! judge by stands in it, so that its hash is the name of the question.
 
-use serde::{Serialize, Serializer};
-use serde_json::Value;
+use std::{borrow::Cow, fmt, sync::LazyLock};
+
+use memchr::memmem::Finder;
+use serde::{
+    Deserializer, Serialize, Serializer,
+    de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
+};
 use sha2::{Digest, Sha256};
 
 use sentinelflow_domain::{
@@ -28,6 +33,8 @@ pub(crate) struct Draft {
     pub key: QuestionKey,
     pub placeholders: Vec<Placeholder>,
     texts: Texts,
+    /// The event's id, where it names a kind of event.
+    event_id: Option<i64>,
 }
 
 /// A question that is asked.
@@ -38,12 +45,13 @@ pub(crate) struct Question {
     pub record: String,
 }
 
-/// The parts of an entry as they may leave.
+/// The parts of an entry as they may leave, one behind the other: its source, its message, then each member's name and
+/// value.
 #[derive(Debug)]
 struct Texts {
-    source: String,
-    message: String,
-    metadata: Vec<(String, String)>,
+    written: String,
+    /// Where each part ends.
+    ends: Vec<usize>,
     /// The hash of what is too long to be asked about.
     rest: Sha256,
 }
@@ -56,7 +64,7 @@ struct Record<'a> {
     graded_by_sender: &'static str,
     message: &'a str,
     #[serde(serialize_with = "as_members", skip_serializing_if = "<[_]>::is_empty")]
-    metadata: &'a [(String, String)],
+    metadata: &'a [(&'a str, &'a str)],
     /// What the rules detected, and how grave they hold it.
     detected: Vec<Detected<'a>>,
     graded_by_rules: &'static str,
@@ -68,8 +76,8 @@ struct Detected<'a> {
     level: &'static str,
 }
 
-fn as_members<S: Serializer>(members: &&[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(members.iter().map(|(name, value)| (name, value)))
+fn as_members<S: Serializer>(members: &&[(&str, &str)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(members.iter().copied())
 }
 
 impl Draft {
@@ -83,19 +91,26 @@ impl Draft {
             masker = masker.knowing_its_secrets();
             texts = Texts::of(entry, &mut masker);
         }
-        let key = QuestionKey(texts.key(entry, analysis, model));
-        Self { key, placeholders: masker.into_placeholders(), texts }
+        let event_id = names_a_kind(entry).then_some(entry.event_id);
+        let key = QuestionKey(texts.key(entry, event_id, analysis, model));
+        Self { key, placeholders: masker.into_placeholders(), texts, event_id }
     }
 
     /// Returns the question to ask, about the entry that this was made of.
     pub(crate) fn question(&self, entry: &LogEntry, analysis: &Analysis) -> Question {
+        let mut parts = self.texts.parts();
+        let (source, message) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let mut metadata = Vec::new();
+        while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+            metadata.push((name, value));
+        }
         let detected = analysis.detections.iter();
         let record = Record {
-            source: &self.texts.source,
-            event_id: names_a_kind(entry).then_some(entry.event_id),
+            source,
+            event_id: self.event_id,
             graded_by_sender: entry.severity_level.as_str(),
-            message: &self.texts.message,
-            metadata: &self.texts.metadata,
+            message,
+            metadata: &metadata,
             detected: detected
                 .map(|found| Detected { rule: &found.title, level: found.level.as_str() })
                 .collect(),
@@ -108,42 +123,75 @@ impl Draft {
 
 impl Texts {
     fn of(entry: &LogEntry, masker: &mut Masker) -> Self {
-        let mut rest = Sha256::new();
-        let source = masker.text(entry.source.as_str());
-        let mut message = masker.text(entry.message.as_str());
-        cut(&mut message, MOST_TEXT_BYTES, &mut rest);
-        let metadata = members(entry.metadata.as_str(), masker, &mut rest);
-        Self { source, message, metadata, rest }
+        let (message, metadata) = (entry.message.as_str(), entry.metadata.as_str());
+        let mut texts = Self {
+            written: String::with_capacity(message.len() + metadata.len() + 128),
+            ends: Vec::with_capacity(16),
+            rest: Sha256::new(),
+        };
+        masker.text(entry.source.as_str(), &mut texts.written);
+        texts.end_part(MOST_TEXT_BYTES);
+        masker.text(message, &mut texts.written);
+        texts.end_part(MOST_TEXT_BYTES);
+        if metadata.len() > "{}".len() {
+            Members { masker, texts: &mut texts, path: String::new(), bytes_left: MOST_TEXT_BYTES }
+                .read(metadata);
+        }
+        texts
+    }
+
+    /// Ends the part that was written last. Of a long one the middle goes into the hash only; its end tells more.
+    fn end_part(&mut self, most_bytes: usize) {
+        let start = self.ends.last().copied().unwrap_or(0);
+        let length = self.written.len() - start;
+        if length > most_bytes {
+            let head = self.written.floor_char_boundary(start + most_bytes * 3 / 4);
+            let tail = self.written.ceil_char_boundary(self.written.len() - most_bytes / 4);
+            self.rest.update(self.written.get(head..tail).unwrap_or_default());
+            self.written.replace_range(head..tail, "‹cut›");
+        }
+        self.ends.push(self.written.len());
+    }
+
+    /// Takes the part that is written into the hash only.
+    fn drop_part(&mut self) {
+        let start = self.ends.last().copied().unwrap_or(0);
+        self.rest.update(self.written.get(start..).unwrap_or_default());
+        self.written.truncate(start);
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.written.get(start..*end).unwrap_or_default())
     }
 
     /// Returns the hash of everything that a record says and of what judged it.
-    fn key(&mut self, entry: &LogEntry, analysis: &Analysis, model: &str) -> [u8; 32] {
-        let mut text = Vec::with_capacity(self.message.len() + 512);
-        let mut add = |part: &str| {
-            text.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            text.extend_from_slice(part.as_bytes());
-        };
+    fn key(&mut self, entry: &LogEntry, event_id: Option<i64>, analysis: &Analysis, model: &str) -> [u8; 32] {
+        let mut judged = String::with_capacity(256);
         let rules = analysis.rule_set.split('+').next().unwrap_or_default();
         let versions = [prompt::VERSION, model, &analysis.engine_version, rules];
         let grades = [entry.severity_level.as_str(), analysis.score.severity().as_str()];
-        versions.into_iter().chain(grades).for_each(&mut add);
-        if names_a_kind(entry) {
-            add(&entry.event_id.to_string());
-        }
-        add(&self.source);
-        add(&self.message);
-        for (name, value) in &self.metadata {
-            add(name);
-            add(value);
+        for part in versions.into_iter().chain(grades) {
+            judged.push_str(part);
+            judged.push('\n');
         }
         for detection in &analysis.detections {
-            add(&detection.id);
-            add(&detection.title);
-            add(detection.level.as_str());
+            judged.push_str(&detection.id);
+            judged.push('\n');
+            judged.push_str(&detection.title);
+            judged.push_str(detection.level.as_str());
+            judged.push('\n');
         }
-        // Where the parts end that there may be many of.
-        add(&format!("{} {}", self.metadata.len(), analysis.detections.len()));
-        let mut key = Sha256::new_with_prefix(text);
+        let mut lengths = Vec::with_capacity(8 * (self.ends.len() + 3));
+        // No text passes for another, because each has its length here.
+        let counts = [judged.len(), usize::from(event_id.is_some()), self.ends.len()];
+        for number in counts.iter().chain(&self.ends) {
+            lengths.extend_from_slice(&(*number as u64).to_le_bytes());
+        }
+        let mut key = Sha256::new_with_prefix(lengths);
+        key.update(event_id.unwrap_or_default().to_le_bytes());
+        key.update(judged);
+        key.update(&self.written);
         key.update(self.rest.finalize_reset());
         key.finalize().into()
     }
@@ -151,71 +199,114 @@ impl Texts {
 
 /// An event's id names its kind where Windows writes it; elsewhere it may count events.
 fn names_a_kind(entry: &LogEntry) -> bool {
-    const OF_SOURCES: [&str; 6] = ["windows", "winlog", "winevt", "sysmon", "security", "eventlog"];
-    const OF_METADATA: [&str; 4] = ["\"EventID\"", "\"Channel\"", "\"ProviderName\"", "\"winlog"];
-    let source = entry.source.as_str().to_ascii_lowercase();
-    let metadata = entry.metadata.as_str();
-    OF_SOURCES.iter().any(|word| source.contains(word))
-        || OF_METADATA.iter().any(|name| metadata.contains(name))
+    const OF_SOURCES: [&[u8]; 6] = [b"windows", b"winlog", b"winevt", b"sysmon", b"security", b"eventlog"];
+    static OF_METADATA: LazyLock<[Finder<'static>; 3]> =
+        LazyLock::new(|| ["\"EventID\"", "\"Channel\"", "\"winlog"].map(Finder::new));
+    let source = entry.source.as_str().as_bytes();
+    let is_in_source =
+        |word: &&[u8]| source.windows(word.len()).any(|piece| piece.eq_ignore_ascii_case(word));
+    OF_SOURCES.iter().any(is_in_source)
+        || OF_METADATA.iter().any(|name| name.find(entry.metadata.as_str().as_bytes()).is_some())
 }
 
-/// Shortens a text and takes what goes into the hash.
-fn cut(text: &mut String, most_bytes: usize, rest: &mut Sha256) {
-    if text.len() <= most_bytes {
-        return;
-    }
-    // Its end tells more than its middle.
-    let head = text.floor_char_boundary(most_bytes * 3 / 4);
-    let tail = text.ceil_char_boundary(text.len() - most_bytes / 4);
-    rest.update(text.get(head..tail).unwrap_or_default());
-    text.replace_range(head..tail, "‹cut›");
-}
-
-fn members(metadata: &str, masker: &mut Masker, rest: &mut Sha256) -> Vec<(String, String)> {
-    if metadata.len() <= "{}".len() {
-        return Vec::new();
-    }
-    let value: Value = serde_json::from_str(metadata).unwrap_or_else(|_| Value::from(metadata));
-    let mut flat = Flat { masker, rest, members: Vec::new(), bytes_left: MOST_TEXT_BYTES };
-    flat.add("", &value);
-    flat.members
-}
-
-struct Flat<'m> {
+/// Writes the members of metadata by their paths, as they may leave.
+struct Members<'m> {
     masker: &'m mut Masker,
-    rest: &'m mut Sha256,
-    members: Vec<(String, String)>,
+    texts: &'m mut Texts,
+    path: String,
     bytes_left: usize,
 }
 
-impl Flat<'_> {
-    fn add(&mut self, name: &str, value: &Value) {
-        match value {
-            Value::Null => {}
-            Value::Object(object) => {
-                for (member, value) in object {
-                    let joined = if name.is_empty() { member.clone() } else { format!("{name}.{member}") };
-                    self.add(&joined, value);
-                }
-            }
-            Value::Array(items) => items.iter().for_each(|item| self.add(name, item)),
-            Value::String(text) => self.put(name, text),
-            Value::Bool(_) | Value::Number(_) => self.put(name, &value.to_string()),
+impl Members<'_> {
+    fn read(&mut self, metadata: &str) {
+        let mut json = serde_json::Deserializer::from_str(metadata);
+        // Metadata was checked when it came; a text that is none nevertheless stands for itself.
+        if Value(self).deserialize(&mut json).is_err() {
+            self.put(metadata);
         }
     }
 
-    fn put(&mut self, name: &str, value: &str) {
-        let (mut name, mut value) = self.masker.member(name, value);
-        cut(&mut name, 128, self.rest);
-        if self.members.len() >= MOST_MEMBERS || self.bytes_left < name.len() {
-            self.rest.update(&name);
-            self.rest.update(&value);
-            return;
+    fn put(&mut self, value: &str) {
+        const MOST_NAME_BYTES: usize = 128;
+        let before = self.texts.written.len();
+        let of_member = self.masker.name(&self.path, &mut self.texts.written);
+        let is_asked = self.texts.ends.len() < 2 * (MOST_MEMBERS + 1) && self.bytes_left >= MOST_NAME_BYTES;
+        if is_asked {
+            self.texts.end_part(MOST_NAME_BYTES);
         }
-        self.bytes_left -= name.len();
-        cut(&mut value, self.bytes_left, self.rest);
-        self.bytes_left = self.bytes_left.saturating_sub(value.len());
-        self.members.push((name, value));
+        self.masker.value(&self.path, of_member, value, &mut self.texts.written);
+        if is_asked {
+            self.texts.end_part(self.bytes_left);
+            self.bytes_left = self.bytes_left.saturating_sub(self.texts.written.len() - before);
+        } else {
+            self.texts.drop_part();
+        }
+    }
+}
+
+/// Reads one value into the members.
+struct Value<'v, 'm>(&'v mut Members<'m>);
+
+impl<'de> DeserializeSeed<'de> for Value<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Value<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.0.put(if value { "true" } else { "false" });
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.0.put(&value.to_string());
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.0.put(&value.to_string());
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.0.put(&value.to_string());
+        Ok(())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        self.0.put(value);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Value(self.0))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let above = self.0.path.len();
+        while let Some(name) = members.next_key::<Cow<'_, str>>()? {
+            if above > 0 {
+                self.0.path.push('.');
+            }
+            self.0.path.push_str(&name);
+            members.next_value_seed(Value(self.0))?;
+            self.0.path.truncate(above);
+        }
+        Ok(())
     }
 }
 

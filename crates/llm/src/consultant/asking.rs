@@ -353,7 +353,7 @@ fn tell_each(batch: Vec<Waiting>, verdicts: Vec<Option<ModelVerdict>>) -> Vec<Wa
     for (waiting, verdict) in batch.into_iter().zip(verdicts) {
         match verdict {
             Some(verdict) => {
-                tell(waiting, Outcome::Given { verdict: Arc::new(verdict), is_remembered: false })
+                tell(waiting, Outcome::Given { verdict: Arc::new(verdict), is_remembered: false });
             }
             None => left_out.push(waiting),
         }

@@ -218,6 +218,9 @@ const LOOKED_FOR: [&str; 34] = [
     "author",
 ];
 
+/// Members that hold the parameters of a request.
+const HOLDERS: [&str; 7] = ["params", "parameters", "args", "arguments", "form", "query", "utm"];
+
 /// Returns what a word announces; `name` and `id` go on where a user was announced.
 pub(super) fn after_word(word: &str, before: Slot) -> Slot {
     if !(2..=LONGEST_WORD).contains(&word.len()) {
@@ -251,11 +254,11 @@ fn announced_by(word: &str) -> Slot {
 
 /// What the name of a member tells of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct OfMember {
+pub(crate) struct OfMember {
     pub secret: Option<Kind>,
     /// Its value is a secret if it looks like one.
     pub may_be_secret: bool,
-    pub slot: Slot,
+    pub(super) slot: Slot,
     /// Whether the name may leave as it is.
     pub is_plain: bool,
 }
@@ -309,7 +312,6 @@ fn slot_of_member(name: &str) -> Slot {
         // Such as `user.name`, `event_id`, `hostName`.
         return announced(before);
     }
-    const HOLDERS: [&str; 7] = ["params", "parameters", "args", "arguments", "form", "query", "utm"];
     let is_parameter = words.iter().rev().skip(1).any(|word| HOLDERS.contains(&word.as_str()));
     match announced(last) {
         Slot::None if is_parameter && LOOKED_FOR.contains(&last.as_str()) => Slot::Word,

@@ -47,11 +47,11 @@ const ORDERS: [&str; 30] = [
 const ENCODINGS: [fn(&str) -> String; 14] = [
     str::to_owned,
     |text| text.to_uppercase(),
-    |text| text.bytes().map(|byte| format!("%{byte:02X}")).collect(),
-    |text| text.bytes().map(|byte| format!("%25{byte:02x}")).collect(),
-    |text| text.chars().map(|char| format!("&#{};", u32::from(char))).collect(),
-    |text| text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect(),
-    |text| text.bytes().map(|byte| format!("{byte:02x}")).collect(),
+    |text| joined(text.bytes().map(|byte| format!("%{byte:02X}"))),
+    |text| joined(text.bytes().map(|byte| format!("%25{byte:02x}"))),
+    |text| joined(text.chars().map(|char| format!("&#{};", u32::from(char)))),
+    |text| joined(text.encode_utf16().map(|unit| format!("\\u{unit:04x}"))),
+    |text| joined(text.bytes().map(|byte| format!("{byte:02x}"))),
     base64,
     |text| text.chars().flat_map(|char| [char, '\u{200b}']).collect(),
     |text| text.chars().map(full_width).collect(),
@@ -60,6 +60,10 @@ const ENCODINGS: [fn(&str) -> String; 14] = [
     |text| text.replace(' ', "\n"),
     |text| text.replace(' ', "_"),
 ];
+
+fn joined(pieces: impl Iterator<Item = String>) -> String {
+    pieces.collect::<Vec<_>>().concat()
+}
 
 fn full_width(char: char) -> char {
     match char {
@@ -166,7 +170,7 @@ fn injected(count: usize) -> Vec<LogEntry> {
             _ => {
                 let half = encoded.floor_char_boundary(encoded.len() / 2);
                 let (first, second) = encoded.split_at(half);
-                format!("{own} {}", if number % 2 == 0 { first } else { second })
+                format!("{own} {}", if number.is_multiple_of(2) { first } else { second })
             }
         };
         CARRIERS[number / (ORDERS.len() * ENCODINGS.len()) % CARRIERS.len()](&text)
@@ -231,7 +235,7 @@ async fn a_hundred_thousand_injections_lower_nothing_and_hide_nothing() {
 
 #[tokio::test]
 async fn injections_spoil_no_later_answer() {
-    let undisturbed = probed(&*hostile(Mind::obedient())).await;
+    let undisturbed = probed(&hostile(Mind::obedient())).await;
     let room = hostile(Mind::obedient());
     check(&room, injected(3_000), 64).await;
     // The probes travel with injections, before and after.

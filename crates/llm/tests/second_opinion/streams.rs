@@ -180,6 +180,12 @@ fn asked(opinion: &Opinion) -> AskedIn {
     }
 }
 
+/// Returns how many in a hundred events needed no call.
+#[expect(clippy::cast_precision_loss, reason = "a share for people")]
+fn avoided(calls: usize, events: usize) -> f64 {
+    100.0 * (1.0 - calls as f64 / events as f64)
+}
+
 #[tokio::test]
 async fn streams_of_machines_are_hardly_asked_about_after_a_while() {
     const WARM_UP: usize = 4_000;
@@ -204,7 +210,7 @@ async fn streams_of_machines_are_hardly_asked_about_after_a_while() {
             }
         }
         let calls = room.model.request_count() - calls_before;
-        let share = 100.0 * (1.0 - calls as f64 / MEASURED as f64);
+        let share = avoided(calls, MEASURED);
         println!(
             "{name}: {calls_before} calls in {WARM_UP} events, then {calls} in {MEASURED}: {share:.2} % avoided"
         );
@@ -273,7 +279,7 @@ async fn labelled_lines_that_come_again_are_not_asked_about_again() {
         assert!(is_remembered(&opinion), "{entry:?}");
     }
     let again = room.model.request_count() - first;
-    let share = 100.0 * (1.0 - again as f64 / lines.len() as f64);
+    let share = avoided(again, lines.len());
     println!("again: {again} calls for {} lines: {share:.2} % avoided", lines.len());
     // One of a hundred that is remembered is asked again on purpose.
     assert!(share >= 99.0, "{share}");

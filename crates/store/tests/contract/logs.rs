@@ -296,9 +296,9 @@ pub(crate) async fn a_key_stores_its_entry_once(store: AnyStore) {
     let again = store.record(retry).await.unwrap();
     let stored = store.find(ana, id).await.unwrap().unwrap();
     assert_eq!(again, Recorded::Before(Box::new(stored.clone())));
-    let under = async |tenant, key: &str| store.recorded_under(tenant, &key.parse().unwrap()).await.unwrap();
+    let under = async |owner, key: &str| store.recorded_under(owner, &key.parse().unwrap()).await.unwrap();
     assert_eq!(under(ana, "retry-1").await, Some(stored));
-    let bob = self::tenant(&store, "bob").await.id;
+    let bob = tenant(&store, "bob").await.id;
     assert_eq!((under(ana, "retry-2").await, under(bob, "retry-1").await), (None, None));
     assert_eq!(ids(&all_pages(&store, ana, everything()).await), [id]);
     let events: u64 =
