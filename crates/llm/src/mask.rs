@@ -112,7 +112,7 @@ impl Masker {
 
     fn write(&mut self, text: &str, mut start: Start, out: &mut String) {
         let mut done = 0;
-        let mut found = secrets(text);
+        let mut found = if may_hold_secrets(text) { secrets(text) } else { Vec::new() };
         if !self.known.is_empty() {
             self.add_known(text, &mut found);
         }
@@ -188,6 +188,14 @@ impl Masker {
         }
         pass.run();
     }
+}
+
+/// Whether a text is long enough for a token or a card, or has a sign by which a secret is announced. Most values of
+/// metadata do neither.
+fn may_hold_secrets(text: &str) -> bool {
+    const SHORTEST: usize = 13;
+    text.len() >= SHORTEST
+        || text.bytes().any(|byte| !byte.is_ascii_alphanumeric() && !b"._-/".contains(&byte))
 }
 
 /// Where a piece begins.

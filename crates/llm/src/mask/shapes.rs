@@ -181,15 +181,32 @@ fn parameter(bytes: &[u8], at: usize) -> Option<Token> {
 
 /// Reads an IPv4 address; returns its end and its class.
 pub(super) fn ip4(text: &str, at: usize) -> Option<(usize, &'static str)> {
-    const LONGEST: usize = 15;
-    let bytes = bounded(text.as_bytes(), at, LONGEST + 2);
-    if !bytes.get(at)?.is_ascii_digit() || !bytes.get(at..at + 4)?.contains(&b'.') {
-        return None;
+    let bytes = text.as_bytes();
+    let mut octets = [0; 4];
+    let mut end = at;
+    for (place, octet) in octets.iter_mut().enumerate() {
+        if place > 0 {
+            if !is_at(bytes, end, b'.') {
+                return None;
+            }
+            end += 1;
+        }
+        let start = end;
+        let mut number = 0_u16;
+        while let Some(digit) = bytes.get(end).filter(|byte| byte.is_ascii_digit() && end < start + 3) {
+            number = number * 10 + u16::from(digit - b'0');
+            end += 1;
+        }
+        let has_leading_zero = end > start + 1 && is_at(bytes, start, b'0');
+        if end == start || has_leading_zero {
+            return None;
+        }
+        *octet = u8::try_from(number).ok()?;
     }
-    let end = run(bytes, at, |byte| byte.is_ascii_digit() || byte == b'.');
-    let end = if bytes.get(end - 1) == Some(&b'.') { end - 1 } else { end };
-    let address: Ipv4Addr = text.get(at..end)?.parse().ok()?;
-    Some((end, class_of_ip4(address)))
+    // A further digit or part makes it a version or something else.
+    let goes_on = bytes.get(end).is_some_and(u8::is_ascii_digit)
+        || (is_at(bytes, end, b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit));
+    (!goes_on).then(|| (end, class_of_ip4(Ipv4Addr::from(octets))))
 }
 
 fn class_of_ip4(address: Ipv4Addr) -> &'static str {

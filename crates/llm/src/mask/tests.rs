@@ -190,6 +190,13 @@ fn so_many_values_have_numbers_and_the_rest_have_classes() {
 
 proptest! {
     #[test]
+    fn an_address_is_what_the_standard_library_takes_for_one(text in "[0-9.]{1,17}( x)?") {
+        let run: String = text.chars().take_while(|char| *char != ' ').collect();
+        let expected = run.trim_end_matches('.').parse::<std::net::Ipv4Addr>().ok();
+        prop_assert_eq!(shapes::ip4(&text, 0).map(|(end, _)| text[..end].to_owned()), expected.map(|address| address.to_string()));
+    }
+
+    #[test]
     fn any_text_is_masked_without_harm(text in "\\PC{0,200}|[ -~‹›\u{200b}\u{e000}]{0,200}") {
         let once = masked(&text);
         let has_mark = once.chars().any(|char| ('\u{e000}'..='\u{f8ff}').contains(&char));
