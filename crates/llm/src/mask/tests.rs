@@ -193,7 +193,8 @@ proptest! {
     fn an_address_is_what_the_standard_library_takes_for_one(text in "[0-9.]{1,17}( x)?") {
         let run: String = text.chars().take_while(|char| *char != ' ').collect();
         let expected = run.trim_end_matches('.').parse::<std::net::Ipv4Addr>().ok();
-        prop_assert_eq!(shapes::ip4(&text, 0).map(|(end, _)| text[..end].to_owned()), expected.map(|address| address.to_string()));
+        let end = shapes::ip4(&text, 0).map(|(end, _)| end);
+        prop_assert_eq!(end, expected.map(|address| address.to_string().len()));
     }
 
     #[test]

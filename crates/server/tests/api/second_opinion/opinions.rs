@@ -70,9 +70,9 @@ fn an_answer_that_is_remembered_leads_to_the_request_that_it_came_from() {
         opinion_on(server, &analyzed.text("log_id"))
     };
     let first = ask(&server, &event("job 17 took 230 ms"));
-    let second = ask(&server, &event("job 18 took 9 ms"));
+    let second = ask(&server, &event("job 18 took 190 ms"));
     server.kill_and_restart();
-    let third = ask(&server, &event("job 19 took 45 ms"));
+    let third = ask(&server, &event("job 19 took 450 ms"));
     assert_eq!(model.request_count(), 1);
     for later in [second, third] {
         assert_eq!(later["opinion"]["remembered"], true);
