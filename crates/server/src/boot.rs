@@ -13,6 +13,7 @@ use sentinelflow_domain::{
 use sentinelflow_llm::{Consultant, NoModel};
 use sentinelflow_store::SqliteStore;
 use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     app::{App, Parts},
@@ -44,6 +45,7 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
         second_opinion: second_opinion(&config.model, &store, &clock)?,
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
+        late: TaskTracker::new(),
     };
     triage.recall().await.context("cannot read the latest logs")?;
     Ok(App::new(Parts {

@@ -1,6 +1,6 @@
 //! The story of one log entry: decide → consult → record.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sentinelflow_detect::{Engine, Trace};
 use sentinelflow_domain::{
@@ -14,7 +14,8 @@ use sentinelflow_domain::{
 };
 use thiserror::Error;
 use tokio::task::JoinError;
-use tracing::error;
+use tokio_util::task::TaskTracker;
+use tracing::{error, warn};
 
 /// So many stored logs are seen again at start: a fraction of a second.
 const MOST_RECALLED: usize = 20_000;
@@ -24,6 +25,8 @@ pub struct Triage {
     pub second_opinion: Arc<dyn SecondOpinion>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
+    /// Opinions that come later.
+    pub late: TaskTracker,
 }
 
 /// An entry that was judged and is stored durably.
@@ -68,17 +71,26 @@ impl Triage {
         let (analysis, trace) = self.engine.analyze_for(tenant, received_at, &entry);
         let consultation = self.second_opinion.consult(tenant, &entry, &analysis);
         let judged = Judged { tenant: tenant.id, entry, analysis, trace, received_at, idempotency_key };
-        let (engine, store) = (Arc::clone(&self.engine), Arc::clone(&self.store));
+        let (engine, store, late) = (Arc::clone(&self.engine), Arc::clone(&self.store), self.late.clone());
         match consultation {
             Consultation::Known(opinion) => {
-                judged.record(&engine, &store, InTime { opinion, later: None }).await
+                judged.record(&engine, &store, &late, InTime { opinion, later: None }).await
             }
             Consultation::Asking(asking) => {
                 // Whoever hangs up meanwhile has sent it all the same.
                 let recorded =
-                    tokio::spawn(async move { judged.record(&engine, &store, asking.await).await });
+                    tokio::spawn(async move { judged.record(&engine, &store, &late, asking.await).await });
                 recorded.await?
             }
+        }
+    }
+
+    /// Waits a while for opinions that are still to come. An event whose opinion does not come has its reason stored.
+    pub async fn settle(&self) {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        self.late.close();
+        if tokio::time::timeout(PATIENCE, self.late.wait()).await.is_err() {
+            warn!("{} opinions did not come before the end", self.late.len());
         }
     }
 
@@ -113,6 +125,7 @@ impl Judged {
         self,
         engine: &Engine,
         store: &Arc<dyn Store>,
+        late: &TaskTracker,
         InTime { opinion, later }: InTime,
     ) -> Result<Triaged, TriageError> {
         let Self { tenant, entry, analysis, trace, received_at, idempotency_key } = self;
@@ -126,7 +139,7 @@ impl Judged {
         }
         let recorded = recorded?;
         if let (Recorded::New(log_id), Some(later)) = (&recorded, later) {
-            tokio::spawn(add_later(later, Arc::clone(store), tenant, *log_id, Arc::clone(&analysis)));
+            late.spawn(add_later(later, Arc::clone(store), tenant, *log_id, Arc::clone(&analysis)));
         }
         match recorded {
             Recorded::New(log_id) => Ok(Triaged { log_id, analysis, is_replay: false }),

@@ -52,7 +52,7 @@ impl Inner {
             return;
         };
         if calls_left == 0 {
-            return tell_all(spoilt, &Outcome::unavailable(fault.degraded()));
+            return tell_all(spoilt, fault.degraded());
         }
         // Too long an answer is for fewer records; otherwise one of them is the reason, and the others needn't suffer.
         let per_request = if matches!(fault, Fault::Truncated(_)) { spoilt.len().div_ceil(2) } else { 1 };
@@ -61,7 +61,7 @@ impl Inner {
             let part: Vec<Waiting> = left.by_ref().take(per_request).collect();
             let spoilt_again = self.ask_together(tenant, part, 1).await;
             if let Some((part, _, fault)) = spoilt_again {
-                tell_all(part, &Outcome::unavailable(fault.degraded()));
+                tell_all(part, fault.degraded());
             }
         }
     }
@@ -69,7 +69,7 @@ impl Inner {
     /// Asks one question whose answer is remembered already.
     pub(super) async fn ask_alone(&self, tenant: TenantId, question: Question) -> Outcome {
         let (outcome, answered) = oneshot::channel();
-        let unanswered = self.ask_together(tenant, vec![Waiting { question, outcome }], 1).await;
+        let unanswered = self.ask_together(tenant, vec![Waiting { question, outcome, asked: None }], 1).await;
         match unanswered {
             Some((_, _, fault)) => Outcome::unavailable(fault.degraded()),
             None => answered.await.unwrap_or_else(|_| Outcome::unavailable(Degraded::ModelUnavailable)),
@@ -91,7 +91,7 @@ impl Inner {
             Ok(prompt) => prompt,
             Err(error) => {
                 error!(error = %error, "There is no randomness to ask a model with");
-                tell_all(batch, &Outcome::unavailable(Degraded::ModelUnavailable));
+                tell_all(batch, Degraded::ModelUnavailable);
                 return None;
             }
         };
@@ -99,7 +99,7 @@ impl Inner {
         let most =
             self.settings.prices.spend(&self.models.current(), &self.models.current(), prompt.most_usage());
         let Some(reservation) = self.budget.reserve(tenant, asked_at, most) else {
-            tell_all(batch, &Outcome::unavailable(Degraded::Budget));
+            tell_all(batch, Degraded::Budget);
             return None;
         };
         match self.breaker.admit() {
@@ -107,7 +107,7 @@ impl Inner {
             Ok(Admission::Try) => calls_left = 1,
             Err(reason) => {
                 self.budget.settle(reservation, Spend::default());
-                tell_all(batch, &Outcome::unavailable(reason));
+                tell_all(batch, reason);
                 return None;
             }
         }
@@ -177,6 +177,12 @@ impl Inner {
         calls_left: u32,
     ) -> Option<(Vec<Waiting>, u32, Fault)> {
         let is_alone = batch.len() == 1;
+        let asked = prompt.ids.iter().map(|record| AskedIn { exchange, record: Arc::clone(record) });
+        let batch: Vec<Waiting> = batch
+            .into_iter()
+            .zip(asked)
+            .map(|(waiting, asked)| Waiting { asked: Some(asked), ..waiting })
+            .collect();
         let fault = match read {
             Ok(verdicts) => {
                 if !is_alone {
@@ -195,11 +201,7 @@ impl Inner {
         if may_be_one_of_them && !is_alone && calls_left > 0 {
             return Some((batch, calls_left, fault));
         }
-        let reason = fault.degraded();
-        for (waiting, record) in batch.into_iter().zip(&prompt.ids) {
-            let asked = AskedIn { exchange, record: Arc::clone(record) };
-            tell(waiting, Outcome::Unavailable { reason, asked: Some(asked) });
-        }
+        tell_all(batch, fault.degraded());
         None
     }
 
@@ -341,9 +343,11 @@ fn tell(waiting: Waiting, outcome: Outcome) {
     drop(waiting.outcome.send(outcome));
 }
 
-fn tell_all(batch: Vec<Waiting>, outcome: &Outcome) {
-    for waiting in batch {
-        tell(waiting, outcome.clone());
+/// Tells why there is no opinion; what was sent in vain before can be read back all the same.
+fn tell_all(batch: Vec<Waiting>, reason: Degraded) {
+    for mut waiting in batch {
+        let asked = waiting.asked.take();
+        tell(waiting, Outcome::Unavailable { reason, asked });
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use sentinelflow_domain::{analysis::Degraded, tenant::TenantId};
+use sentinelflow_domain::{analysis::Degraded, second_opinion::AskedIn, tenant::TenantId};
 use tokio::sync::oneshot;
 
 use super::{Inner, Outcome};
@@ -15,6 +15,8 @@ use crate::question::Question;
 pub(super) struct Waiting {
     pub question: Question,
     pub outcome: oneshot::Sender<Outcome>,
+    /// Where it was asked before, in vain.
+    pub asked: Option<AskedIn>,
 }
 
 /// Who waits, by tenant. A tenant stands in it as long as somebody is at work on its questions.
@@ -52,7 +54,7 @@ impl Inner {
     /// Asks a question in the next request of its tenant.
     pub(super) async fn ask_soon(self: &Arc<Self>, tenant: TenantId, question: Question) -> Outcome {
         let (outcome, waiting_for) = oneshot::channel();
-        if self.queue.push(tenant, Waiting { question, outcome }) {
+        if self.queue.push(tenant, Waiting { question, outcome, asked: None }) {
             tokio::spawn(Arc::clone(self).work_on(tenant));
         }
         waiting_for.await.unwrap_or_else(|_| Outcome::unavailable(Degraded::ModelUnavailable))

@@ -90,6 +90,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         app.hunts.stop_jobs();
     };
     http::serve(listener, http::Api::new(&app), config.max_connections, stop).await;
+    app.triage.settle().await;
     app.hunts.jobs_stopped().await;
     info!("Stopped; everything acknowledged is stored");
     Ok(())

@@ -1,6 +1,8 @@
 //! What an opinion does to an analysis, where it stands, and that it may come late.
 
 use std::{
+    io::Write as _,
+    net::TcpStream,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -224,6 +226,40 @@ fn an_opinion_that_comes_late_is_added_to_the_log_the_feed_and_the_statistics() 
     assert_eq!(stats(&server), (1, 87));
     let told = opinion_on(&server, &id);
     assert_eq!(told["exchange"]["sent"].as_str().unwrap().as_bytes(), model.requests()[0].body);
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_waits_a_while_for_late_opinions() {
+    let model = FakeModel::start_with(Mind::says("high", 90));
+    model.delay(DELAY);
+    let mut server = asking_with(&model, LATE);
+    let analyzed = analyze(&server, &benign_entry());
+    assert_eq!(analyzed.text("analysis.degraded"), "model_timeout");
+    server.end();
+    server.kill_and_restart();
+    let kept = log(&server, &analyzed.text("log_id"));
+    assert_eq!(
+        (kept.body["analysis"]["score"].as_u64(), kept.text("analysis.engine")),
+        (Some(87), "rules+llm".to_owned())
+    );
+}
+
+#[test]
+fn a_caller_that_hangs_up_while_the_model_thinks_has_sent_its_event_all_the_same() {
+    let model = FakeModel::start();
+    model.delay(DELAY);
+    let server = asking(&model);
+    let body = benign_entry().to_string();
+    let head = format!(
+        "POST /security/analyze/admin HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut caller = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
+    caller.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    until(|| model.request_count(), |count| *count == 1);
+    drop(caller);
+    let logs = until(|| server.get("/security/logs/admin?status=all"), |logs| logs.body[0].is_object());
+    assert_eq!(logs.body[0]["message"], benign_entry()["message"]);
 }
 
 #[test]
