@@ -46,6 +46,11 @@ pub fn masked(text: &str) -> (String, Vec<String>) {
     let mut masker = Masker::new(Words::Masked);
     let mut written = String::new();
     masker.text(text, &mut written);
+    if masker.has_secrets() {
+        masker = masker.knowing_its_secrets();
+        written.clear();
+        masker.text(text, &mut written);
+    }
     let secrets = masker.into_placeholders().into_iter().filter(Placeholder::is_secret);
     (written, secrets.map(|placeholder| placeholder.value.into()).collect())
 }
