@@ -15,7 +15,9 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
     assert_eq!((&written, &secrets), (&masked(&text).0, &masked(&text).1), "masked the same twice");
     assert_eq!(written.matches('‹').count(), written.matches('›').count(), "{written}");
     assert!(!written.chars().any(|char| ('\u{e000}'..='\u{f8ff}').contains(&char)), "{written}");
+    // Behind every opening sign stands a placeholder, whose name may be the very word that was a secret.
+    let kept: Vec<&str> = written.split('‹').filter_map(|piece| piece.rsplit('›').next()).collect();
     for secret in secrets.iter().filter(|secret| secret.len() >= LEAST_SECRET_BYTES) {
-        assert!(!written.contains(&**secret), "{secret} in {written}");
+        assert!(!kept.iter().any(|piece| piece.contains(&**secret)), "{secret} in {written}");
     }
 });
