@@ -352,7 +352,7 @@ impl Analysis {
         if is_supported { Score::MAX } else { Severity::High.highest_score() }
     }
 
-    /// Words of rules stay as they are; where no rule has any, the model's stand there, marked as such.
+    /// A threat's words stay the rules'; where they found none, the model's stand there, marked as such.
     fn raise(&mut self, score: Score, verdict: &ModelVerdict) {
         if !self.score.is_threat() {
             self.summary = format!("{MODELS_WORDS}{}", verdict.summary).into();
