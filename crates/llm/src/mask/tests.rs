@@ -192,7 +192,9 @@ proptest! {
     #[test]
     fn an_address_is_what_the_standard_library_takes_for_one(text in "[0-9.]{1,17}( x)?") {
         let run: String = text.chars().take_while(|char| *char != ' ').collect();
-        let expected = run.trim_end_matches('.').parse::<std::net::Ipv4Addr>().ok();
+        // One full stop goes on with a number; several end it, as in `10.0.0.1..10.0.0.9`.
+        let number = run.split("..").next().unwrap_or_default().trim_end_matches('.');
+        let expected = number.parse::<std::net::Ipv4Addr>().ok();
         let end = shapes::ip4(&text, 0).map(|(end, _)| end);
         prop_assert_eq!(end, expected.map(|address| address.to_string().len()));
     }
