@@ -38,7 +38,7 @@ use crate::{
     breaker::Breaker,
     budget::Budget,
     gemini::Gemini,
-    mask::{Placeholder, restored},
+    mask::Placeholders,
     meters,
     openai_compatible::OpenAiCompatible,
     provider::{Destination, Provider, Sender},
@@ -217,14 +217,16 @@ impl SecondOpinion for Consultant {
         let inner = &self.0;
         let ask = inner.settings.ask.min(tenant.ask);
         if ask == Ask::Never {
-            return Consultation::Known(inner.told(Outcome::unavailable(Degraded::ModelOff), &[]));
+            return Consultation::Known(
+                inner.told(Outcome::unavailable(Degraded::ModelOff), &Placeholders::default()),
+            );
         }
         if !ask.includes(analysis.score) {
             return Consultation::Known(Opinion::NotAsked);
         }
         // Not even memory is asked: events come as fast as the rules judge them.
         if let Some(reason) = inner.breaker.refuses() {
-            return Consultation::Known(inner.told(Outcome::unavailable(reason), &[]));
+            return Consultation::Known(inner.told(Outcome::unavailable(reason), &Placeholders::default()));
         }
         let mut draft = Draft::about(entry, analysis, &inner.models.current());
         let placeholders = std::mem::take(&mut draft.placeholders);
@@ -252,7 +254,7 @@ async fn landed(flight: &mut Flight) -> Outcome {
 
 impl Inner {
     /// Waits until the deadline for what comes of a question.
-    async fn in_time(self: Arc<Self>, mut flight: Flight, placeholders: Vec<Placeholder>) -> InTime {
+    async fn in_time(self: Arc<Self>, mut flight: Flight, placeholders: Placeholders) -> InTime {
         if let Ok(outcome) = tokio::time::timeout(self.settings.timeout, landed(&mut flight)).await {
             return InTime { opinion: self.told(outcome, &placeholders), later: None };
         }
@@ -268,7 +270,7 @@ impl Inner {
     }
 
     /// Returns the opinion on one event, whose own values stand in the model's words. It is counted.
-    fn told(&self, outcome: Outcome, placeholders: &[Placeholder]) -> Opinion {
+    fn told(&self, outcome: Outcome, placeholders: &Placeholders) -> Opinion {
         let (verdict, is_remembered) = match outcome {
             Outcome::Unavailable { reason, asked } => {
                 meters::unavailable(reason);
@@ -282,10 +284,10 @@ impl Inner {
             meters::given();
         }
         let mut verdict = Arc::unwrap_or_clone(verdict);
-        if let Some(summary) = restored(&verdict.summary, placeholders) {
+        if let Some(summary) = placeholders.restored(&verdict.summary) {
             verdict.summary = summary.into();
         }
-        let measures = verdict.prevention_measures.as_deref().and_then(|words| restored(words, placeholders));
+        let measures = verdict.prevention_measures.as_deref().and_then(|words| placeholders.restored(words));
         if let Some(measures) = measures {
             verdict.prevention_measures = Some(measures.into());
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{
     answer::verdicts,
     gemini::Gemini,
-    mask::{Masker, Placeholder, Words},
+    mask::{Masker, Words},
     openai_compatible::OpenAiCompatible,
     prompt::Prompt,
     provider::Provider,
@@ -46,13 +46,13 @@ pub fn masked(text: &str) -> (String, Vec<String>) {
     let mut masker = Masker::new(Words::Masked);
     let mut written = String::new();
     masker.text(text, &mut written);
-    if masker.has_secrets() {
+    if masker.may_have_missed_some(&[text]) {
         masker = masker.knowing_its_secrets();
         written.clear();
         masker.text(text, &mut written);
     }
-    let secrets = masker.into_placeholders().into_iter().filter(Placeholder::is_secret);
-    (written, secrets.map(|placeholder| placeholder.value.into()).collect())
+    let secrets = masker.into_placeholders().secrets().map(str::to_owned).collect();
+    (written, secrets)
 }
 
 /// Returns where a text's secrets are, and what they are called.

@@ -2,45 +2,19 @@
 //! only their class. What a placeholder stands for stays here.
 
 mod context;
+mod placeholders;
 mod shapes;
 
-use std::{fmt::Write as _, ops::Range};
+use std::ops::Range;
 
-pub(crate) use self::context::OfMember;
+use memchr::memmem::Finder;
+
+pub(crate) use self::{context::OfMember, placeholders::Placeholders};
 use self::{
     context::Slot,
     shapes::{Shape, Token},
 };
 use crate::redact::{Kind, Secret, secrets};
-
-/// Stand around every placeholder; where they stand in a text they are replaced, so that nobody can write one.
-const OPEN: char = '‹';
-const CLOSE: char = '›';
-
-/// So many values of a text get a number of their own; those beyond keep only their class.
-const MOST_NUMBERED: usize = 64;
-
-/// A value that stayed here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Placeholder {
-    /// As it stands in the text, such as `‹ip-1:public›`.
-    pub written: Box<str>,
-    pub value: Box<str>,
-    /// What kind of secret it is, if it is one: those are not put back into words that people read.
-    pub kind: Option<Kind>,
-}
-
-impl Placeholder {
-    pub(crate) fn is_secret(&self) -> bool {
-        self.kind.is_some()
-    }
-
-    /// Whether the value, where it stands elsewhere, is the secret again and not a word by chance.
-    fn may_be_repeated(&self) -> bool {
-        const SHORTEST: usize = 6;
-        self.is_secret() && self.value.len() >= SHORTEST
-    }
-}
 
 /// Whether a parameter that is one plain word may be any word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,16 +28,16 @@ pub(crate) enum Words {
 pub(crate) struct Masker {
     words: Words,
     /// Secrets that were found before.
-    known: Vec<Placeholder>,
-    placeholders: Vec<Placeholder>,
+    known: Vec<(Box<str>, Kind)>,
+    placeholders: Placeholders,
 }
 
 impl Masker {
     pub(crate) fn new(words: Words) -> Self {
-        Self { words, known: Vec::new(), placeholders: Vec::new() }
+        Self { words, known: Vec::new(), placeholders: Placeholders::default() }
     }
 
-    pub(crate) fn into_placeholders(self) -> Vec<Placeholder> {
+    pub(crate) fn into_placeholders(self) -> Placeholders {
         self.placeholders
     }
 
@@ -85,29 +59,29 @@ impl Masker {
 
     /// Writes the value of a member as it may leave.
     pub(crate) fn value(&mut self, name: &str, of_member: OfMember, value: &str, out: &mut String) {
-        let secret = match of_member.secret {
-            Some(kind) if !value.is_empty() => Some(kind),
-            None if of_member.may_be_secret => {
-                let told = secrets(&format!("{name}=\"{value}\"")).into_iter().next();
-                told.filter(|secret| secret.range.len() >= value.len()).map(|secret| secret.kind)
-            }
-            _ => None,
-        };
-        match secret {
+        match of_member.announced.kind_of(name, value) {
             Some(kind) => self.secret(kind, value, out),
             None => self.write(value, Start::OfMember(of_member.slot), out),
         }
     }
 
-    /// Whether a secret was found that may stand elsewhere, too.
-    pub(crate) fn has_secrets(&self) -> bool {
-        self.placeholders.iter().any(Placeholder::may_be_repeated)
+    /// Whether a secret that was found in these texts stands in them again where nothing announces it. Where texts are
+    /// written with escapes it can't be ruled out.
+    pub(crate) fn may_have_missed_some(&self, texts: &[&str]) -> bool {
+        let mut secrets = self.placeholders.repeatable_secrets().peekable();
+        secrets.peek().is_some() && texts.iter().any(|text| text.contains('\\'))
+            || secrets.any(|secret| {
+                let finder = Finder::new(secret.value);
+                let count = |text: &&str| finder.find_iter(text.as_bytes()).count();
+                texts.iter().map(count).sum::<usize>() != secret.times
+            })
     }
 
     /// Returns a masker that knows the secrets of this one wherever they stand.
     pub(crate) fn knowing_its_secrets(self) -> Self {
-        let known = self.placeholders.into_iter().filter(Placeholder::may_be_repeated).collect();
-        Self { words: self.words, known, placeholders: Vec::new() }
+        let secrets = self.placeholders.repeatable_secrets();
+        let known = secrets.map(|secret| (secret.value.into(), secret.kind)).collect();
+        Self { words: self.words, known, placeholders: Placeholders::default() }
     }
 
     fn write(&mut self, text: &str, mut start: Start, out: &mut String) {
@@ -127,13 +101,13 @@ impl Masker {
 
     /// Adds the places of known secrets that nothing announces.
     fn add_known(&self, text: &str, found: &mut Vec<Secret>) {
-        for known in &self.known {
-            for (at, value) in text.match_indices(&*known.value) {
+        for (known, kind) in &self.known {
+            for (at, value) in text.match_indices(&**known) {
                 let range = at..at + value.len();
                 let is_apart =
                     |other: &Secret| other.range.end <= range.start || range.end <= other.range.start;
                 if found.iter().all(is_apart) {
-                    found.push(Secret { range, kind: known.kind.unwrap_or(Kind::Secret) });
+                    found.push(Secret { range, kind: *kind });
                 }
             }
         }
@@ -142,32 +116,7 @@ impl Masker {
 
     fn secret(&mut self, kind: Kind, value: &str, out: &mut String) {
         let secret = Some(kind).filter(|kind| *kind != Kind::Email);
-        self.placeholder(kind.name(), value, "", secret, out);
-    }
-
-    /// Writes the placeholder of a value, the same one each time.
-    fn placeholder(&mut self, name: &str, value: &str, class: &str, kind: Option<Kind>, out: &mut String) {
-        let of_kind = |known: &&Placeholder| {
-            known
-                .written
-                .strip_prefix(OPEN)
-                .and_then(|rest| rest.strip_prefix(name)?.strip_prefix('-'))
-                .is_some()
-        };
-        let known = self.placeholders.iter().filter(of_kind).find(|known| *known.value == *value);
-        if let Some(known) = known {
-            out.push_str(&known.written);
-            return;
-        }
-        let colon = if class.is_empty() { "" } else { ":" };
-        if self.placeholders.len() >= MOST_NUMBERED {
-            write!(out, "{OPEN}{name}{colon}{class}{CLOSE}").expect("writing to a string can't fail");
-            return;
-        }
-        let number = self.placeholders.iter().filter(of_kind).count() + 1;
-        let written = format!("{OPEN}{name}-{number}{colon}{class}{CLOSE}").into_boxed_str();
-        out.push_str(&written);
-        self.placeholders.push(Placeholder { written, value: value.into(), kind });
+        self.placeholders.write(kind.name(), value, "", secret, out);
     }
 
     /// Masks a piece of a text in which there are no secrets.
@@ -336,10 +285,10 @@ impl Pass<'_> {
     }
 
     /// As `class`, with a number for the value.
-    fn numbered(&mut self, end: usize, kind: &str, class: &str) {
+    fn numbered(&mut self, end: usize, kind: &'static str, class: &'static str) {
         self.copy_to(self.at);
         let value = self.text.get(self.at..end).unwrap_or_default();
-        self.masker.placeholder(kind, value, class, None, self.out);
+        self.masker.placeholders.write(kind, value, class, None, self.out);
         self.go_on_at(end);
     }
 
@@ -366,21 +315,6 @@ impl Pass<'_> {
     fn go_on_at(&mut self, end: usize) {
         (self.at, self.copied, self.slot) = (end, end, Slot::None);
     }
-}
-
-/// Puts values back into a model's words, but for secrets and for what is no plain word.
-pub(crate) fn restored(words: &str, placeholders: &[Placeholder]) -> Option<String> {
-    if !words.contains(OPEN) {
-        return None;
-    }
-    let mut restored = words.to_owned();
-    let is_plain = |placeholder: &&Placeholder| placeholder.value.bytes().all(|byte| byte.is_ascii_graphic());
-    for placeholder in placeholders.iter().filter(|placeholder| !placeholder.is_secret()).filter(is_plain) {
-        if restored.contains(&*placeholder.written) {
-            restored = restored.replace(&*placeholder.written, &placeholder.value);
-        }
-    }
-    Some(restored)
 }
 
 #[cfg(test)]

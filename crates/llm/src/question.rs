@@ -17,7 +17,7 @@ use sentinelflow_domain::{
 };
 
 use crate::{
-    mask::{Masker, Placeholder, Words},
+    mask::{Masker, Placeholders, Words},
     prompt,
 };
 
@@ -31,7 +31,7 @@ const MOST_MEMBERS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub key: QuestionKey,
-    pub placeholders: Vec<Placeholder>,
+    pub placeholders: Placeholders,
     texts: Texts,
     /// The event's id, where it names a kind of event.
     event_id: Option<i64>,
@@ -86,8 +86,8 @@ impl Draft {
         let is_detected = analysis.detections.iter().any(|detection| detection.level > Level::Informational);
         let mut masker = Masker::new(if is_detected { Words::Kept } else { Words::Masked });
         let mut texts = Texts::of(entry, &mut masker);
-        if masker.has_secrets() {
-            // A secret may stand again where nothing announces it.
+        let raw = [entry.source.as_str(), entry.message.as_str(), entry.metadata.as_str()];
+        if masker.may_have_missed_some(&raw) {
             masker = masker.knowing_its_secrets();
             texts = Texts::of(entry, &mut masker);
         }

@@ -26,7 +26,11 @@ mod tests;
 
 use std::{cmp::Reverse, ops::Range};
 
-use crate::redact::{clients::Client, names::Demand, triggers::Trigger};
+use crate::redact::{
+    clients::Client,
+    names::{Demand, Meaning},
+    triggers::Trigger,
+};
 
 /// A piece of a text that must not leave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,16 +107,26 @@ pub(crate) fn secrets(text: &str) -> Vec<Secret> {
     finds.settled(text)
 }
 
-/// Returns the kind of secret that every value of a member of that name is.
-pub(crate) fn is_secret_name(name: &str) -> Option<Kind> {
-    let meaning = names::meaning(name.as_bytes(), &[]).or_else(|| triggers::foreign_meaning(name))?;
-    let is_certain = !matches!(meaning.demand, Demand::Long | Demand::VeryLong | Demand::InQuery);
-    is_certain.then_some(meaning.kind)
-}
+/// What the name of a member tells of its value: nothing, that it is a secret, or that it is one if it looks like one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Announced(Option<Meaning>);
 
-/// Whether a value of a member of that name is a secret if it looks like one.
-pub(crate) fn is_weak_name(name: &str) -> bool {
-    names::meaning(name.as_bytes(), &[]).is_some() && is_secret_name(name).is_none()
+impl Announced {
+    pub(crate) fn by(name: &str) -> Self {
+        Self(names::meaning(name.as_bytes(), &[]).or_else(|| triggers::foreign_meaning(name)))
+    }
+
+    /// Returns what kind of secret a value of the member is, if it is one.
+    pub(crate) fn kind_of(self, name: &str, value: &str) -> Option<Kind> {
+        let meaning = self.0?;
+        let is_secret = match meaning.demand {
+            Demand::Long | Demand::VeryLong | Demand::InQuery => {
+                named::is_secret_member(name.as_bytes(), meaning, value.as_bytes())
+            }
+            _ => !value.is_empty(),
+        };
+        is_secret.then_some(meaning.kind)
+    }
 }
 
 fn collect(bytes: &[u8], finds: &mut Finds, depth: encoded::Depth) {

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::HashMap, sync::LazyLock};
 
 use foldhash::fast::RandomState;
 
-use crate::redact::{Kind, is_secret_name, is_weak_name};
+use crate::redact::Announced;
 
 /// What is expected next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,12 +255,10 @@ fn announced_by(word: &str) -> Slot {
 /// What the name of a member tells of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OfMember {
-    pub secret: Option<Kind>,
-    /// Its value is a secret if it looks like one.
-    pub may_be_secret: bool,
+    pub(super) announced: Announced,
     pub(super) slot: Slot,
     /// Whether the name may leave as it is.
-    pub is_plain: bool,
+    pub(super) is_plain: bool,
 }
 
 /// Returns what a member's name tells; names come again and again, so it is remembered for a few thousand of them.
@@ -287,15 +285,9 @@ pub(super) fn of_member(name: &str) -> OfMember {
 }
 
 fn read_member(name: &str) -> OfMember {
-    let secret = is_secret_name(name);
     let is_plain =
         name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphabetic() || b"._-".contains(&byte));
-    OfMember {
-        secret,
-        may_be_secret: secret.is_none() && is_weak_name(name),
-        slot: slot_of_member(name),
-        is_plain,
-    }
+    OfMember { announced: Announced::by(name), slot: slot_of_member(name), is_plain }
 }
 
 fn slot_of_member(name: &str) -> Slot {

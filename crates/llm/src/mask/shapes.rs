@@ -1,9 +1,13 @@
 //! Values that are known by their shape: addresses, times, ids, numbers, hosts, browsers.
 
 use std::{
+    collections::HashSet,
     net::{Ipv4Addr, Ipv6Addr},
     ops::Range,
+    sync::LazyLock,
 };
+
+use foldhash::fast::RandomState;
 
 use super::{
     HIDDEN,
@@ -492,7 +496,10 @@ fn browser(text: &str, at: usize) -> Option<usize> {
         return None;
     }
     let words = text.get(at..end)?.split(|char: char| !char.is_ascii_alphabetic());
-    let is_browser = words.filter(|word| !word.is_empty()).all(|word| OF_BROWSERS.contains(&word));
+    static KNOWN: LazyLock<HashSet<&'static str, RandomState>> =
+        LazyLock::new(|| OF_BROWSERS.into_iter().collect());
+    let known = &*KNOWN;
+    let is_browser = words.filter(|word| !word.is_empty()).all(|word| known.contains(word));
     is_browser.then_some(end)
 }
 

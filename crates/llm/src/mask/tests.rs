@@ -146,8 +146,8 @@ fn values_come_back_but_secrets_stay() {
     let mut masker = Masker::new(Words::Masked);
     let text = member(&mut masker, "user", "ana") + " " + &member(&mut masker, "password", "horse");
     let placeholders = masker.into_placeholders();
-    assert_eq!(restored(&text, &placeholders), Some("ana ‹password-1›".to_owned()));
-    assert_eq!(restored("nothing", &placeholders), None);
+    assert_eq!(placeholders.restored(&text), Some("ana ‹password-1›".to_owned()));
+    assert_eq!(placeholders.restored("nothing"), None);
 }
 
 #[test]

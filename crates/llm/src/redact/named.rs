@@ -411,27 +411,44 @@ fn is_secret(bytes: &[u8], name: &Name, link: Link, meaning: Meaning, frame: &Fr
     if goes_on || is_in_sentence && meaning.kind == Kind::Token && is_of_a_parser(bytes, name) {
         return false;
     }
-    let is_number = value.iter().all(u8::is_ascii_digit);
-    let is_unusual = match meaning.demand {
+    let name = &bytes[name.range.clone()];
+    // `PASS: TestLogin` is a verdict.
+    let is_verdict = name == b"PASS" && is_in_sentence;
+    is_like_one(value, meaning.demand, frame.divider) && suits(name, meaning.kind, value) && !is_verdict
+}
+
+/// Whether the value of a member is a secret whose name alone does not make it one.
+pub(super) fn is_secret_member(name: &[u8], meaning: Meaning, value: &[u8]) -> bool {
+    !ordinary::is_in_its_place(value)
+        && is_like_one(value, meaning.demand, None)
+        && suits(name, meaning.kind, value)
+}
+
+/// Whether a value looks as its name demands.
+fn is_like_one(value: &[u8], demand: Demand, divider: Option<u8>) -> bool {
+    match demand {
         Demand::Anything | Demand::Phrase | Demand::Authorization | Demand::Cookie => true,
         Demand::Code => (3..=12).contains(&value.len()) && value.iter().any(u8::is_ascii_digit),
-        Demand::Session => !(is_number && value.len() < 8 || is_short_hex(value)),
+        Demand::Session => !(is_number(value) && value.len() < 8 || is_short_hex(value)),
         Demand::Long => tokens::is_long(value, 16) || headers::is_basic(value),
-        Demand::VeryLong if frame.divider == Some(b'&') => tokens::is_long(value, 20),
+        Demand::VeryLong if divider == Some(b'&') => tokens::is_long(value, 20),
         Demand::VeryLong => tokens::is_mixed(value, 32),
-        Demand::InQuery => frame.divider == Some(b'&') && tokens::is_long(value, 16),
-    };
-    let name = &bytes[name.range.clone()];
-    is_unusual
-        && match meaning.kind {
-            Kind::Token => value.len() >= 4 && !(is_number && ends_with(name, b"s")),
-            Kind::Password if ends_with(name, b"pwd") => !is_working_directory(name, value),
-            Kind::Password if ends_with(name, b"pass") => {
-                // `PASS: TestLogin` is a verdict.
-                !(is_number && value.len() < 4 || name == b"PASS" && is_in_sentence)
-            }
-            _ => true,
-        }
+        Demand::InQuery => divider == Some(b'&') && tokens::is_long(value, 16),
+    }
+}
+
+/// Whether a value is not what such names also stand before.
+fn suits(name: &[u8], kind: Kind, value: &[u8]) -> bool {
+    match kind {
+        Kind::Token => value.len() >= 4 && !(is_number(value) && ends_with(name, b"s")),
+        Kind::Password if ends_with(name, b"pwd") => !is_working_directory(name, value),
+        Kind::Password if ends_with(name, b"pass") => !(is_number(value) && value.len() < 4),
+        _ => true,
+    }
+}
+
+fn is_number(value: &[u8]) -> bool {
+    value.iter().all(u8::is_ascii_digit)
 }
 
 fn ends_with(name: &[u8], end: &[u8]) -> bool {

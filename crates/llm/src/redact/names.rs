@@ -1,5 +1,7 @@
 //! What a name says about its value: `DB_PASSWORD`, `userPass`, `x-api-key`, and what `passwordPolicy` does not.
 
+use std::{array, sync::LazyLock};
+
 use crate::redact::Kind;
 
 /// What a name says about its value.
@@ -461,20 +463,26 @@ impl Flat {
 
     /// The stem that ends last decides, of these the longest: in `password_reset_token` it is the token.
     fn meaning(&self) -> Option<Meaning> {
-        let stems = (0..self.len).flat_map(|at| self.stems_at(at).map(move |stem| (at, stem)));
-        let (at, stem) = stems.max_by_key(|(at, stem)| (at + stem.word.len(), stem.word.len()))?;
-        let end = at + stem.word.len();
+        let mut last: Option<(usize, &Stem)> = None;
+        for at in 0..self.len {
+            for stem in self.stems_at(at) {
+                let end = at + stem.word.len();
+                if last.is_none_or(|(other, _)| end > other) {
+                    last = Some((end, stem));
+                }
+            }
+        }
+        let (end, stem) = last?;
         let meaning = Meaning { kind: stem.kind, demand: stem.demand };
-        (self.keeps_meaning_before(at) && self.keeps_meaning_after(end, stem)).then_some(meaning)
+        let keeps_meaning = self.keeps_meaning_before(end - stem.word.len());
+        (keeps_meaning && self.keeps_meaning_after(end, stem)).then_some(meaning)
     }
 
     fn stems_at(&self, at: usize) -> impl Iterator<Item = &'static Stem> {
         let rest = &self.bytes[at..self.len];
-        let first = STEMS.partition_point(|stem| stem.word.as_bytes()[0] < rest[0]);
         let begins_word = self.begins_word(at);
-        STEMS[first..]
+        stems_like(rest)
             .iter()
-            .take_while(|stem| stem.word.as_bytes()[0] == rest[0])
             .filter(|stem| rest.starts_with(stem.word.as_bytes()))
             .filter(move |stem| stem.fit == Fit::Glued || begins_word)
             .filter(move |stem| self.may_end(at + stem.word.len(), stem))
@@ -525,6 +533,29 @@ impl Flat {
         }
         true
     }
+}
+
+/// Returns the stems that begin with the same two letters.
+fn stems_like(word: &[u8]) -> &'static [Stem] {
+    const LETTERS: usize = 26;
+    /// How many stems begin with less than each pair of letters.
+    static BEFORE: LazyLock<[u8; LETTERS * LETTERS + 1]> = LazyLock::new(|| {
+        array::from_fn(|pair| {
+            let before =
+                STEMS.iter().filter(|stem| pair_of(stem.word.as_bytes()).is_some_and(|of| of < pair));
+            u8::try_from(before.count()).expect("some hundred stems")
+        })
+    });
+    fn pair_of(word: &[u8]) -> Option<usize> {
+        let place =
+            |letter: u8| Some(usize::from(letter.checked_sub(b'a')?)).filter(|place| *place < LETTERS);
+        match word {
+            [first, second, ..] => Some(place(*first)? * LETTERS + place(*second)?),
+            _ => None,
+        }
+    }
+    let Some(pair) = pair_of(word) else { return &[] };
+    &STEMS[usize::from(BEFORE[pair])..usize::from(BEFORE[pair + 1])]
 }
 
 fn begins_word(previous: u8, byte: u8, next: Option<u8>) -> bool {

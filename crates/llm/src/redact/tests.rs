@@ -98,15 +98,24 @@ fn every_kind_has_its_placeholder() {
 
 #[test]
 fn a_members_name_tells_what_its_value_is() {
-    assert_eq!(is_secret_name("password"), Some(Kind::Password));
-    assert_eq!(is_secret_name("X-Api-Key"), Some(Kind::ApiKey));
-    assert_eq!(is_secret_name("пароль"), Some(Kind::Password));
-    assert_eq!(is_secret_name("Cookie"), Some(Kind::Cookie));
-    assert_eq!(is_secret_name("api key"), Some(Kind::ApiKey));
-    for name in ["user", "key", "code", "session", "password_policy", "token_type", ""] {
-        assert_eq!(is_secret_name(name), None, "{name}");
+    let kind = |name: &str, value: &str| Announced::by(name).kind_of(name, value);
+    for (name, expected) in [
+        ("password", Kind::Password),
+        ("X-Api-Key", Kind::ApiKey),
+        ("пароль", Kind::Password),
+        ("Cookie", Kind::Cookie),
+        ("api key", Kind::ApiKey),
+    ] {
+        assert_eq!(kind(name, "horse"), Some(expected), "{name}");
+        assert_eq!(kind(name, ""), None, "{name}");
     }
-    assert_eq!(is_secret_name(&"password".repeat(1000)), None);
+    for name in ["user", "key", "code", "session", "password_policy", "token_type", ""] {
+        assert_eq!(kind(name, "horse"), None, "{name}");
+    }
+    assert_eq!(kind(&"password".repeat(1000), "horse"), None);
+    assert_eq!(kind("session", "kT9xQ2mZ7vR4pL8sW3nB6yD1"), Some(Kind::Session));
+    assert_eq!(kind("session", "****************"), None);
+    assert_eq!(kind("auth", "\"kT9xQ2mZ7vR4\" pL8sW3nB6yD1"), None);
 }
 
 #[test]
