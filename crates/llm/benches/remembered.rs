@@ -39,13 +39,13 @@ impl ExchangeBook for EmptyBook {
         Ok(None)
     }
 
-    async fn verdict(
+    async fn verdicts(
         &self,
         _: TenantId,
-        _: QuestionKey,
+        _: Vec<QuestionKey>,
         _: Timestamp,
-    ) -> Result<Option<RememberedVerdict>, StoreError> {
-        Ok(None)
+    ) -> Result<Vec<RememberedVerdict>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn spent(&self, _: TenantId, _: i64) -> Result<Spend, StoreError> {

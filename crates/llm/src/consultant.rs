@@ -32,7 +32,6 @@ use tokio::{
     sync::{Semaphore, watch},
     time::Instant,
 };
-use tracing::error;
 
 use crate::{
     breaker::Breaker,
@@ -46,7 +45,10 @@ use crate::{
     settings::{ProviderKind, Settings},
 };
 
-use self::{models::Models, queue::Queue};
+use self::{
+    models::Models,
+    queue::{Queue, Waiting},
+};
 
 /// So many questions of a tenant may be open at the same time; beyond that its events are answered for without the model.
 const MOST_OPEN: usize = 1024;
@@ -73,7 +75,9 @@ struct Inner {
     /// such verdicts are not remembered, and when the question comes again it is asked alone.
     asked_in_company: Cache<Name, ()>,
     open: Mutex<OpenQuestions>,
-    queue: Queue,
+    /// Questions that may have been answered before, as the store knows.
+    to_look_up: Queue,
+    to_ask: Queue,
     budget: Budget,
     breaker: Breaker,
     permits: Arc<Semaphore>,
@@ -174,7 +178,8 @@ impl Consultant {
             remembered,
             asked_in_company: Cache::builder().max_capacity(MOST_IN_COMPANY).build(),
             open: Mutex::default(),
-            queue: Queue::default(),
+            to_look_up: Queue::default(),
+            to_ask: Queue::default(),
             budget: Budget::new(limit),
             breaker: Breaker::new(),
             permits: Arc::new(Semaphore::new(settings.concurrency)),
@@ -308,49 +313,14 @@ impl Inner {
         question: impl FnOnce() -> Question,
     ) -> Result<Flight, Degraded> {
         let (landing, flight) = watch::channel(None);
-        match self.lock_open().add(name, flight) {
+        match self.lock_open().add(name, flight.clone()) {
             Added::Known(flight) => return Ok(flight),
             Added::TooMany => return Err(Degraded::ModelRateLimited),
             Added::New => {}
         }
-        let flight = landing.subscribe();
-        let departure = Departure { inner: Arc::clone(self), name };
-        let question = question();
-        tokio::spawn(async move {
-            let outcome = departure.inner.answer(name.0, question).await;
-            // Whoever asks from now on finds what is remembered.
-            drop(departure);
-            landing.send_replace(Some(outcome));
-        });
+        let open = Some(Departure { inner: Arc::clone(self), name });
+        self.look_up_soon(name.0, Waiting { question: question(), asked: None, open, landing });
         Ok(flight)
-    }
-
-    /// Returns what comes of a question that nobody else is asking.
-    async fn answer(self: &Arc<Self>, tenant: TenantId, question: Question) -> Outcome {
-        let now = self.clock.now();
-        match self.book.verdict(tenant, question.key, now).await {
-            Ok(Some(known)) if self.models.still_answers(&known.verdict.model) => {
-                let known = Known::from(known);
-                let verdict = Arc::clone(&known.verdict);
-                self.remembered.insert((tenant, question.key), known);
-                return Outcome::Given { verdict, is_remembered: true };
-            }
-            Ok(_) => {}
-            Err(error) => error!(error = ?error, "What a model said before can't be read: it is asked again"),
-        }
-        if !self.budget.knows(tenant, now) {
-            match self.book.spent(tenant, crate::budget::day_of(now)).await {
-                Ok(spent) => self.budget.recall(tenant, now, spent),
-                Err(error) => {
-                    error!(error = ?error, "What a tenant has spent can't be read: its events are not asked about");
-                    return Outcome::unavailable(Degraded::Budget);
-                }
-            }
-        }
-        if self.budget.is_spent(tenant, now) {
-            return Outcome::unavailable(Degraded::Budget);
-        }
-        self.ask_soon(tenant, question).await
     }
 
     /// Asks again about a few of the questions whose answers are remembered, and counts how often they agree.

@@ -23,13 +23,13 @@ pub trait ExchangeBook: Send + Sync {
     /// Returns one of the tenant's exchanges.
     async fn exchange(&self, tenant: TenantId, id: ExchangeId) -> Result<Option<Exchange>, StoreError>;
 
-    /// Returns the tenant's verdict for a question unless it has expired.
-    async fn verdict(
+    /// Returns the tenant's verdicts for these questions, in any order; there is none where it has expired.
+    async fn verdicts(
         &self,
         tenant: TenantId,
-        key: QuestionKey,
+        keys: Vec<QuestionKey>,
         now: Timestamp,
-    ) -> Result<Option<RememberedVerdict>, StoreError>;
+    ) -> Result<Vec<RememberedVerdict>, StoreError>;
 
     /// Returns what the tenant's exchanges of a day have cost; a day is counted from 1970 and begins at midnight UTC.
     async fn spent(&self, tenant: TenantId, day: i64) -> Result<Spend, StoreError>;

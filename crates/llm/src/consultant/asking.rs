@@ -15,10 +15,13 @@ use sentinelflow_domain::{
     tenant::TenantId,
     time::Timestamp,
 };
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{sync::watch, time::Instant};
 use tracing::{error, warn};
 
-use super::{Inner, Outcome, queue::Waiting};
+use super::{
+    Inner, Outcome, landed,
+    queue::{Waiting, tell_all},
+};
 use crate::{
     answer::{Unusable, verdicts},
     breaker::Admission,
@@ -68,12 +71,12 @@ impl Inner {
 
     /// Asks one question whose answer is remembered already.
     pub(super) async fn ask_alone(&self, tenant: TenantId, question: Question) -> Outcome {
-        let (outcome, answered) = oneshot::channel();
-        let unanswered = self.ask_together(tenant, vec![Waiting { question, outcome, asked: None }], 1).await;
-        match unanswered {
-            Some((_, _, fault)) => Outcome::unavailable(fault.degraded()),
-            None => answered.await.unwrap_or_else(|_| Outcome::unavailable(Degraded::ModelUnavailable)),
+        let (landing, mut flight) = watch::channel(None);
+        let waiting = Waiting { question, asked: None, open: None, landing };
+        if let Some((waiting, _, fault)) = self.ask_together(tenant, vec![waiting], 1).await {
+            tell_all(waiting, fault.degraded());
         }
+        landed(&mut flight).await
     }
 
     /// Asks in one request. Returns those who wait, how many calls are left for them and why, if it is worth asking about
@@ -338,26 +341,13 @@ fn shortened(text: &str) -> String {
     text.get(..text.floor_char_boundary(KEPT_ANSWER_BYTES)).unwrap_or_default().to_owned()
 }
 
-fn tell(waiting: Waiting, outcome: Outcome) {
-    // Whoever went away doesn't want it.
-    drop(waiting.outcome.send(outcome));
-}
-
-/// Tells why there is no opinion; what was sent in vain before can be read back all the same.
-fn tell_all(batch: Vec<Waiting>, reason: Degraded) {
-    for mut waiting in batch {
-        let asked = waiting.asked.take();
-        tell(waiting, Outcome::Unavailable { reason, asked });
-    }
-}
-
 /// Tells those on whom there is a verdict; returns the others.
 fn tell_each(batch: Vec<Waiting>, verdicts: Vec<Option<ModelVerdict>>) -> Vec<Waiting> {
     let mut left_out = Vec::new();
     for (waiting, verdict) in batch.into_iter().zip(verdicts) {
         match verdict {
             Some(verdict) => {
-                tell(waiting, Outcome::Given { verdict: Arc::new(verdict), is_remembered: false });
+                waiting.tell(Outcome::Given { verdict: Arc::new(verdict), is_remembered: false });
             }
             None => left_out.push(waiting),
         }

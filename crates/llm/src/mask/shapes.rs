@@ -485,6 +485,9 @@ const OF_BROWSERS: [&str; 46] = [
 /// Reads a browser's name for itself, to the quote that ends it or to the end of the text.
 fn browser(text: &str, at: usize) -> Option<usize> {
     const LONGEST: usize = 300;
+    static KNOWN: LazyLock<HashSet<&'static str, RandomState>> =
+        LazyLock::new(|| OF_BROWSERS.into_iter().collect());
+    let known = &*KNOWN;
     let rest = text.get(at..)?;
     if !rest.starts_with("Mozilla/5.0 (") {
         return None;
@@ -496,9 +499,6 @@ fn browser(text: &str, at: usize) -> Option<usize> {
         return None;
     }
     let words = text.get(at..end)?.split(|char: char| !char.is_ascii_alphabetic());
-    static KNOWN: LazyLock<HashSet<&'static str, RandomState>> =
-        LazyLock::new(|| OF_BROWSERS.into_iter().collect());
-    let known = &*KNOWN;
     let is_browser = words.filter(|word| !word.is_empty()).all(|word| known.contains(word));
     is_browser.then_some(end)
 }

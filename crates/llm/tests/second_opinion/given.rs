@@ -79,14 +79,15 @@ impl ExchangeBook for Book {
         Ok(found.next().map(|(_, exchange)| exchange.clone()))
     }
 
-    async fn verdict(
+    async fn verdicts(
         &self,
         tenant: TenantId,
-        key: QuestionKey,
+        keys: Vec<QuestionKey>,
         now: Timestamp,
-    ) -> Result<Option<RememberedVerdict>, StoreError> {
+    ) -> Result<Vec<RememberedVerdict>, StoreError> {
         let pages = self.0.lock().unwrap();
-        Ok(pages.verdicts.get(&(tenant, key)).filter(|verdict| verdict.expires_at > now).cloned())
+        let found = keys.iter().filter_map(|key| pages.verdicts.get(&(tenant, *key)));
+        Ok(found.filter(|verdict| verdict.expires_at > now).cloned().collect())
     }
 
     async fn spent(&self, tenant: TenantId, day: i64) -> Result<Spend, StoreError> {

@@ -44,21 +44,23 @@ impl ExchangeBook for SqliteStore {
             .await
     }
 
-    async fn verdict(
+    async fn verdicts(
         &self,
         tenant: TenantId,
-        key: QuestionKey,
+        keys: Vec<QuestionKey>,
         now: Timestamp,
-    ) -> Result<Option<RememberedVerdict>, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else { return Ok(None) };
+    ) -> Result<Vec<RememberedVerdict>, StoreError> {
+        let Some(tenant) = self.origin.row(tenant) else { return Ok(Vec::new()) };
         self.readers
             .run(move |connection| {
-                connection
-                    .prepare_cached(
-                        "SELECT expires_at, verdict FROM verdicts WHERE tenant = ? AND key = ? AND expires_at > ?",
-                    )?
-                    .query_row(params![tenant, key.0, now.as_millis()], |row| remembered(key, row))
-                    .optional()
+                let mut statement = connection.prepare_cached(
+                    "SELECT expires_at, verdict FROM verdicts WHERE tenant = ? AND key = ? AND expires_at > ?",
+                )?;
+                let found = keys.into_iter().map(|key| {
+                    let row = |row: &Row<'_>| remembered(key, row);
+                    statement.query_row(params![tenant, key.0, now.as_millis()], row).optional()
+                });
+                found.filter_map(Result::transpose).collect()
             })
             .await
     }
@@ -286,8 +288,8 @@ mod tests {
         store.keep_exchange(ana, kept.clone(), vec![answer.clone()]).await.unwrap();
         let damage = "UPDATE verdicts SET verdict = '{}'; UPDATE exchanges SET tokens = -1";
         store.writer.run(move |batch| batch.connection.execute_batch(damage)).await.unwrap();
-        let verdict = store.verdict(ana, answer.key, Timestamp::from_millis(0)).await;
-        assert!(matches!(verdict, Err(StoreError::Damaged(_))), "{verdict:?}");
+        let verdicts = store.verdicts(ana, vec![answer.key], Timestamp::from_millis(0)).await;
+        assert!(matches!(verdicts, Err(StoreError::Damaged(_))), "{verdicts:?}");
         let exchange = store.exchange(ana, kept.id).await;
         assert!(matches!(exchange, Err(StoreError::Damaged(_))), "{exchange:?}");
     }

@@ -4,6 +4,7 @@ use sentinelflow_domain::{
     id::ObjectId,
     second_opinion::{Exchange, ExchangeId, QuestionKey, RememberedVerdict, Spend},
     store::StoreError,
+    tenant::TenantId,
     time::Timestamp,
 };
 
@@ -27,6 +28,18 @@ pub(crate) fn exchange(id: u8, asked_at: Timestamp) -> Exchange {
 
 pub(crate) fn remembered(key: u8, expires_at: Timestamp) -> RememberedVerdict {
     RememberedVerdict { key: QuestionKey([key; 32]), verdict: verdict(key), expires_at }
+}
+
+/// Returns what answers one question.
+pub(crate) async fn verdict_on(
+    store: &AnyStore,
+    tenant: TenantId,
+    key: QuestionKey,
+    now: Timestamp,
+) -> Option<RememberedVerdict> {
+    let mut found = store.verdicts(tenant, vec![key], now).await.unwrap();
+    assert!(found.len() <= 1, "{found:?}");
+    found.pop()
 }
 
 /// The day since 1970 as a calendar in UTC has it.
@@ -57,13 +70,13 @@ pub(crate) async fn another_tenant_sees_nothing(store: AnyStore) {
     store.keep_exchange(ana, sent.clone(), vec![hers.clone()]).await.unwrap();
     for other in [bob, nobody] {
         assert_eq!(store.exchange(other, sent.id).await.unwrap(), None);
-        assert_eq!(store.verdict(other, hers.key, at(0)).await.unwrap(), None);
+        assert_eq!(verdict_on(&store, other, hers.key, at(0)).await, None);
         assert_eq!(store.spent(other, day_of(at(0))).await.unwrap(), Spend::default());
     }
     let his = RememberedVerdict { verdict: verdict(80), ..remembered(1, at(5)) };
     store.keep_exchange(bob, exchange(2, at(0)), vec![his.clone()]).await.unwrap();
-    assert_eq!(store.verdict(ana, hers.key, at(0)).await.unwrap(), Some(hers));
-    assert_eq!(store.verdict(bob, his.key, at(0)).await.unwrap(), Some(his));
+    assert_eq!(verdict_on(&store, ana, hers.key, at(0)).await, Some(hers));
+    assert_eq!(verdict_on(&store, bob, his.key, at(0)).await, Some(his));
 }
 
 pub(crate) async fn a_verdict_answers_until_it_expires(store: AnyStore) {
@@ -74,15 +87,26 @@ pub(crate) async fn a_verdict_answers_until_it_expires(store: AnyStore) {
     {
         for (verdict, answers) in [(&short, of_short), (&long, of_long)] {
             let expected = answers.then(|| verdict.clone());
-            assert_eq!(store.verdict(ana, verdict.key, at(now)).await.unwrap(), expected, "at {now}");
+            assert_eq!(verdict_on(&store, ana, verdict.key, at(now)).await, expected, "at {now}");
         }
     }
     // Whatever makes room for later ones leaves those that still answer.
     for id in 2..9 {
         store.keep_exchange(ana, exchange(id, at(19)), Vec::new()).await.unwrap();
     }
-    assert_eq!(store.verdict(ana, short.key, at(19)).await.unwrap(), None);
-    assert_eq!(store.verdict(ana, long.key, at(19)).await.unwrap(), Some(long));
+    assert_eq!(verdict_on(&store, ana, short.key, at(19)).await, None);
+    assert_eq!(verdict_on(&store, ana, long.key, at(19)).await, Some(long));
+}
+
+pub(crate) async fn several_questions_are_answered_at_once(store: AnyStore) {
+    let ana = tenant(&store, "ana").await.id;
+    let verdicts: Vec<_> = [(1, 9), (2, 3), (3, 9)].map(|(key, end)| remembered(key, at(end))).into();
+    store.keep_exchange(ana, exchange(1, at(0)), verdicts.clone()).await.unwrap();
+    let keys = [3, 4, 2, 1].map(|key| QuestionKey([key; 32])).into();
+    let mut found = store.verdicts(ana, keys, at(5)).await.unwrap();
+    found.sort_by_key(|verdict| verdict.key.0);
+    assert_eq!(found, [verdicts[0].clone(), verdicts[2].clone()]);
+    assert_eq!(store.verdicts(ana, Vec::new(), at(5)).await.unwrap(), []);
 }
 
 pub(crate) async fn a_verdict_for_a_known_key_takes_the_formers_place(store: AnyStore) {
@@ -92,9 +116,9 @@ pub(crate) async fn a_verdict_for_a_known_key_takes_the_formers_place(store: Any
     let third = RememberedVerdict { verdict: verdict(3), expires_at: at(5), ..first.clone() };
     for (id, verdict) in [(1, &first), (2, &second), (3, &third)] {
         store.keep_exchange(ana, exchange(id, at(0)), vec![verdict.clone()]).await.unwrap();
-        assert_eq!(store.verdict(ana, first.key, at(0)).await.unwrap().as_ref(), Some(verdict));
+        assert_eq!(verdict_on(&store, ana, first.key, at(0)).await.as_ref(), Some(verdict));
     }
-    assert_eq!(store.verdict(ana, first.key, at(5)).await.unwrap(), None);
+    assert_eq!(verdict_on(&store, ana, first.key, at(5)).await, None);
 }
 
 pub(crate) async fn a_day_costs_what_its_exchanges_cost_together(store: AnyStore) {
@@ -129,15 +153,15 @@ pub(crate) async fn an_exchange_is_kept_whole_or_not_at_all(store: AnyStore) {
     let refused = store.keep_exchange(ana, same_id, vec![other, remembered(2, at(9))]).await;
     assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
     assert_eq!(store.exchange(ana, first.id).await.unwrap(), Some(first.clone()));
-    assert_eq!(store.verdict(ana, answer.key, at(0)).await.unwrap(), Some(answer.clone()));
-    assert_eq!(store.verdict(ana, QuestionKey([2; 32]), at(0)).await.unwrap(), None);
+    assert_eq!(verdict_on(&store, ana, answer.key, at(0)).await, Some(answer.clone()));
+    assert_eq!(verdict_on(&store, ana, QuestionKey([2; 32]), at(0)).await, None);
     assert_eq!(store.spent(ana, day_of(at(0))).await.unwrap(), first.spent);
 
     let never = ObjectId::from_parts(ana.seconds() - 1, ana.origin(), 5);
     for nobody in [never, ObjectId::from_parts(ana.seconds(), [0xEE; 5], ana.counter())] {
         let refused = store.keep_exchange(nobody, exchange(2, at(0)), vec![answer.clone()]).await;
         assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
-        assert_eq!(store.verdict(nobody, answer.key, at(0)).await.unwrap(), None);
+        assert_eq!(verdict_on(&store, nobody, answer.key, at(0)).await, None);
         assert_eq!(store.spent(nobody, day_of(at(0))).await.unwrap(), Spend::default());
     }
 }

@@ -72,6 +72,7 @@ macro_rules! keeps_its_promises {
                 exchanges::what_was_sent_comes_back_byte_for_byte,
                 exchanges::another_tenant_sees_nothing,
                 exchanges::a_verdict_answers_until_it_expires,
+                exchanges::several_questions_are_answered_at_once,
                 exchanges::a_verdict_for_a_known_key_takes_the_formers_place,
                 exchanges::a_day_costs_what_its_exchanges_cost_together,
                 exchanges::an_exchange_is_kept_whole_or_not_at_all,

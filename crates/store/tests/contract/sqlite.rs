@@ -17,7 +17,7 @@ use sentinelflow_store::{OpenError, SqliteStore};
 use tempfile::TempDir;
 
 use crate::{
-    exchanges::{day_of, exchange, remembered},
+    exchanges::{day_of, exchange, remembered, verdict_on},
     given::{
         AnyStore, Opened, all_pages, at, everything, ids, log, new_tenant, record, tenant, with_opinion,
     },
@@ -63,7 +63,7 @@ async fn reopening_finds_everything() {
     assert_eq!(all_pages(&store, ana.id, everything()).await, logs);
     assert_eq!(store.per_minute(ana.id, i64::MIN, i64::MAX).await.unwrap(), counts);
     assert_eq!(store.exchange(ana.id, sent.id).await.unwrap(), Some(sent));
-    assert_eq!(store.verdict(ana.id, verdict.key, at(0)).await.unwrap(), Some(verdict));
+    assert_eq!(verdict_on(&store, ana.id, verdict.key, at(0)).await, Some(verdict));
     assert_eq!((store.spent(ana.id, day_of(at(0))).await.unwrap(), spent.tokens), (spent, 1_234));
     let next = record(&store, log(ana.id, "the clock stepped back", 10)).await;
     assert!(next > newest);
