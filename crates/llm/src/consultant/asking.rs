@@ -11,7 +11,7 @@ use std::{
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sentinelflow_domain::{
     analysis::Degraded,
-    second_opinion::{AskedIn, Exchange, ExchangeId, ModelVerdict, RememberedVerdict, Spend},
+    second_opinion::{AskedIn, Exchange, ExchangeId, ModelVerdict, QuestionKey, RememberedVerdict, Spend},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -140,6 +140,7 @@ impl Inner {
         for known in &remembered {
             self.remembered.insert((tenant, known.key), known.clone().into());
         }
+        let answered: Vec<QuestionKey> = remembered.iter().map(|known| known.key).collect();
         let kept = Exchange {
             id: exchange,
             asked_at,
@@ -165,6 +166,10 @@ impl Inner {
         };
         if let Err(error) = kept {
             error!(error = ?error, "What was sent to the model can't be kept");
+            // Later events are not to name a request that can't be read back.
+            for key in answered {
+                self.remembered.invalidate(&(tenant, key));
+            }
         }
         spoilt
     }

@@ -38,9 +38,15 @@ struct Pages {
     exchanges: Vec<(TenantId, Exchange)>,
     verdicts: HashMap<(TenantId, QuestionKey), RememberedVerdict>,
     spent: HashMap<(TenantId, i64), Spend>,
+    is_full: bool,
 }
 
 impl Book {
+    /// From now on nothing can be added.
+    pub(crate) fn fill(&self) {
+        self.0.lock().unwrap().is_full = true;
+    }
+
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
         self.0.lock().unwrap().exchanges.iter().map(|(_, exchange)| exchange.clone()).collect()
     }
@@ -65,6 +71,9 @@ impl ExchangeBook for Book {
         verdicts: Vec<RememberedVerdict>,
     ) -> Result<(), StoreError> {
         let mut pages = self.0.lock().unwrap();
+        if pages.is_full {
+            return Err(StoreError::Unavailable("the disk is full".into()));
+        }
         let day = exchange.asked_at.as_millis().div_euclid(86_400_000);
         *pages.spent.entry((tenant, day)).or_default() += exchange.spent;
         pages.exchanges.push((tenant, exchange));

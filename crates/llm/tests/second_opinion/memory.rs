@@ -53,6 +53,16 @@ async fn a_verdict_expires() {
 }
 
 #[tokio::test]
+async fn an_answer_is_remembered_only_with_the_request_that_it_came_of() {
+    let room = Room::honest();
+    room.book.fill();
+    for _ in 0..3 {
+        assert!(is_fresh(&room.opinion(&entry("the lamp is on")).await));
+    }
+    assert_eq!(room.model.request_count(), 3);
+}
+
+#[tokio::test]
 async fn no_answer_is_not_remembered() {
     let room = Room::honest();
     room.model.script([Answer::PromptBlocked, Answer::TextNotJson, Answer::MissingIds]);
