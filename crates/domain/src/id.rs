@@ -30,6 +30,15 @@ impl ObjectId {
         Self([s0, s1, s2, s3, o0, o1, o2, o3, o4, c0, c1, c2])
     }
 
+    pub fn from_bytes(bytes: [u8; 12]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the id as databases keep it.
+    pub fn to_bytes(self) -> [u8; 12] {
+        self.0
+    }
+
     /// Returns the second the id was minted in, since 1970.
     pub fn seconds(self) -> u32 {
         let [s0, s1, s2, s3, ..] = self.0;

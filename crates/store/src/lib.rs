@@ -1,6 +1,8 @@
 //! What remembers: the seams of `sentinelflow_domain::store`, kept on disk.
 //! Scores nothing, speaks no HTTP.
 
+mod mongo;
 mod sqlite;
 
+pub use mongo::{ConnectError, MongoStore, NodeId};
 pub use sqlite::{OpenError, SqliteStore};

@@ -13,6 +13,7 @@ mod scans;
 mod stats;
 mod tenants;
 
+mod mongo;
 mod sqlite;
 
 macro_rules! keeps_its_promises {
@@ -84,7 +85,7 @@ macro_rules! keeps_its_promises {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $promise() {
-                let opened = $open();
+                let opened = $open().await;
                 crate::$room::$promise(opened.store.clone()).await;
             }
         )*
@@ -92,6 +93,7 @@ macro_rules! keeps_its_promises {
 }
 
 keeps_its_promises!(on_sqlite, crate::sqlite::open_anew);
+keeps_its_promises!(on_mongo, crate::mongo::open_anew);
 
 mod store {
     use crate::given::AnyStore;

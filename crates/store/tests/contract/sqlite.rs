@@ -24,7 +24,8 @@ use crate::{
     stats::recount,
 };
 
-pub(crate) fn open_anew() -> Opened {
+#[expect(clippy::unused_async, reason = "as every store is opened")]
+pub(crate) async fn open_anew() -> Opened {
     let place = TempDir::new().unwrap();
     Opened { store: open(place.path()), _place: Box::new(place) }
 }

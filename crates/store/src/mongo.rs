@@ -1,0 +1,218 @@
+//! The store for many servers: a MongoDB replica set or sharded cluster that any number of nodes share.
+//! What is acknowledged was written by a majority of its members and is in their journals.
+
+mod connect;
+mod errors;
+mod fields;
+mod ids;
+mod transaction;
+
+mod baselines;
+mod exchanges;
+mod logs;
+mod raise;
+mod scans;
+mod stats;
+mod tenants;
+mod writer;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use mongodb::{
+    Client, Collection, Database,
+    bson::{Document, RawDocumentBuf, doc},
+    options::{FindOneAndUpdateOptions, ReturnDocument},
+};
+use sentinelflow_domain::{
+    analysis::Analysis,
+    store::{
+        IdempotencyKey, LogBook, LogFilter, LogId, LogRecord, NewLog, Owner, Page, Recorded, Store,
+        StoreError,
+    },
+    tenant::TenantId,
+    time::Timestamp,
+};
+
+pub use self::connect::{ConnectError, NodeId};
+use self::{
+    errors::store_error,
+    fields::{Fields, millis},
+    ids::{Ids, to_bson},
+    tenants::Directory,
+    writer::{ID_LEAD, Writer, Written},
+};
+
+/// A database that nodes share. Cheap to clone.
+#[derive(Clone)]
+pub struct MongoStore {
+    client: Client,
+    database: Database,
+    node: NodeId,
+    ids: Arc<Ids>,
+    directory: Arc<Directory>,
+    writer: Writer,
+}
+
+/// The names of the collections.
+mod named {
+    pub(super) const TENANTS: &str = "tenants";
+    pub(super) const LOGS: &str = "logs";
+    pub(super) const MINUTES: &str = "minute_counts";
+    pub(super) const KEYS: &str = "idempotency_keys";
+    pub(super) const SCANS: &str = "scans";
+    pub(super) const SCAN_THREATS: &str = "scan_threats";
+    pub(super) const BASELINES: &str = "baselines";
+    pub(super) const BASELINE_PIECES: &str = "baseline_pieces";
+    pub(super) const EXCHANGES: &str = "exchanges";
+    pub(super) const VERDICTS: &str = "verdicts";
+    pub(super) const SPENDS: &str = "spends";
+    pub(super) const META: &str = "meta";
+}
+
+impl MongoStore {
+    fn collection(&self, name: &str) -> Collection<RawDocumentBuf> {
+        self.database.collection(name)
+    }
+
+    /// Returns how many seconds ids ever ran ahead of the receipt of their logs, on any node.
+    async fn id_lead_s(&self) -> Result<u32, StoreError> {
+        let lead =
+            self.collection(named::META).find_one(doc! { "_id": ID_LEAD }).await.map_err(store_error)?;
+        let lead = lead.map(|lead| Fields(&lead).int("value")).transpose()?.unwrap_or(0);
+        Ok(u32::try_from(lead).unwrap_or(u32::MAX))
+    }
+
+    fn documents(&self, name: &str) -> Collection<Document> {
+        self.database.collection(name)
+    }
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        let meta = self.documents(named::META);
+        let now = mongodb::bson::DateTime::now();
+        let node = format!("node {}", self.node);
+        meta.update_one(doc! { "_id": node }, doc! { "$set": { "pinged_at": now } })
+            .upsert(true)
+            .await
+            .map(drop)
+            .map_err(store_error)
+    }
+}
+
+#[async_trait]
+impl LogBook for MongoStore {
+    async fn record(&self, log: NewLog) -> Result<Recorded, StoreError> {
+        self.must_know(log.tenant).await?;
+        let (tenant, entry) = (log.tenant, log.idempotency_key.is_some().then(|| log.entry.clone()));
+        match self.writer.record(log).await? {
+            Written::New(id) => Ok(Recorded::New(id)),
+            Written::KeyLeadsTo(id) => {
+                let before = self.find(tenant, id).await?.ok_or(StoreError::Conflict)?;
+                let is_same = entry.is_none_or(|entry| entry == before.entry);
+                Ok(if is_same { Recorded::Before(Box::new(before)) } else { Recorded::KeyOfAnotherEntry })
+            }
+        }
+    }
+
+    async fn recent(&self, tenant: TenantId, filter: LogFilter) -> Result<Page<LogRecord>, StoreError> {
+        let lead_s = if filter.until.is_some() { self.id_lead_s().await? } else { 0 };
+        let query = logs::query(tenant, &filter, lead_s);
+        let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX - 1);
+        let logs = self.collection(named::LOGS);
+        let found = logs.find(query).sort(doc! { "_id": -1 }).limit(limit + 1);
+        // All of a page in one answer.
+        let at_once = u32::try_from(filter.limit).unwrap_or(u32::MAX).saturating_add(1);
+        let found = found.hint(logs::hint(filter.status)).batch_size(at_once);
+        let mut found = found.await.map_err(store_error)?;
+        let mut items = Vec::new();
+        while found.advance().await.map_err(store_error)? {
+            items.push(logs::record(found.current())?);
+        }
+        let has_more = items.len() > filter.limit;
+        items.truncate(filter.limit);
+        let next = items.last().filter(|_| has_more).map(|last| last.id);
+        Ok(Page { items, next })
+    }
+
+    async fn recorded_under(
+        &self,
+        tenant: TenantId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<LogRecord>, StoreError> {
+        let keys = self.collection(named::KEYS);
+        let found = keys.find_one(doc! { "_id": logs::key_id(tenant, key) }).await.map_err(store_error)?;
+        match found {
+            Some(found) => self.find(tenant, Fields(&found).id("log")?).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn replay(
+        &self,
+        since: Timestamp,
+        newest: usize,
+        after: Option<LogId>,
+    ) -> Result<Vec<(TenantId, LogRecord)>, StoreError> {
+        /// Each log may be large.
+        const AT_ONCE: i64 = 200;
+        let logs = self.collection(named::LOGS);
+        let after = match after {
+            Some(after) => Some(to_bson(after)),
+            None => {
+                let oldest = logs.find_one(doc! {}).sort(doc! { "_id": -1 }).skip(newest as u64);
+                let oldest = oldest.projection(doc! { "_id": 1 }).await.map_err(store_error)?;
+                oldest.map(|oldest| Fields(&oldest).id("_id").map(to_bson)).transpose()?
+            }
+        };
+        let mut range = doc! { "$gte": to_bson(ids::first_of_second(since)) };
+        if let Some(after) = after {
+            range.insert("$gt", after);
+        }
+        let query = doc! { "_id": range, "received_at": { "$gte": millis(since) } };
+        let found = logs.find(query).sort(doc! { "_id": 1 }).limit(AT_ONCE);
+        let mut found = found.await.map_err(store_error)?;
+        let mut page = Vec::new();
+        while found.advance().await.map_err(store_error)? {
+            page.push((Fields(found.current()).id("tenant")?, logs::record(found.current())?));
+        }
+        Ok(page)
+    }
+
+    async fn find(&self, tenant: TenantId, id: LogId) -> Result<Option<LogRecord>, StoreError> {
+        let query = doc! { "_id": to_bson(id), "tenant": to_bson(tenant) };
+        let found = self.collection(named::LOGS).find_one(query).await.map_err(store_error)?;
+        found.map(|found| logs::record(&found)).transpose()
+    }
+
+    async fn add_opinion(
+        &self,
+        tenant: TenantId,
+        id: LogId,
+        analysis: Arc<Analysis>,
+    ) -> Result<bool, StoreError> {
+        self.raise(tenant, id, &analysis).await
+    }
+
+    async fn resolve(
+        &self,
+        owner: Owner,
+        id: LogId,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let mut query = doc! { "_id": to_bson(id) };
+        if let Owner::Tenant(tenant) = owner {
+            query.insert("tenant", to_bson(tenant));
+        }
+        // The first moment stays.
+        let first = doc! { "$ifNull": ["$resolved_at", millis(now)] };
+        let update = vec![doc! { "$set": { "resolved_at": first, "status": logs::RESOLVED } }];
+        let after = FindOneAndUpdateOptions::builder().return_document(ReturnDocument::After).build();
+        let logs = self.collection(named::LOGS);
+        let resolved = logs.find_one_and_update(query, update).with_options(after);
+        let resolved = resolved.projection(doc! { "resolved_at": 1 }).await.map_err(store_error)?;
+        resolved.map(|log| Fields(&log).moment("resolved_at")).transpose()
+    }
+}

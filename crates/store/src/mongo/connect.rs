@@ -1,0 +1,213 @@
+//! Opens the store: reaches the servers, sees that they can keep what is promised, makes collections and indexes.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use mongodb::{
+    Client, Database, IndexModel,
+    bson::{Binary, Document, doc, spec::BinarySubtype},
+    error::{Error as DriverError, ErrorKind},
+    options::{ClientOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria},
+};
+use sentinelflow_domain::id::ObjectId;
+use thiserror::Error;
+
+use super::{
+    MongoStore,
+    ids::{Ids, from_bson},
+    logs, named,
+    tenants::Directory,
+    transaction::durable,
+    writer::Writer,
+};
+
+/// The name of a database if the URL has none.
+const DATABASE: &str = "sentinelflow";
+/// The oldest release whose promises are known to hold here.
+const OLDEST_RELEASE: i64 = 6;
+/// So long a member is looked for that takes writes.
+const SELECTION: Duration = Duration::from_secs(5);
+/// A member that hangs is known for it after about two of these.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// The name of a node: what it mints carries it. Two nodes that run at the same time must not share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NodeId(pub [u8; 5]);
+
+impl NodeId {
+    pub(super) fn to_bson(self) -> Binary {
+        Binary { subtype: BinarySubtype::Generic, bytes: self.0.to_vec() }
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Why a MongoDB can't be the store. No message holds the URL: there may be a password in it.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    #[error("the address of the MongoDB can't be used: {0}")]
+    Address(String),
+    #[error("no member of the MongoDB that takes writes answered within {} s", SELECTION.as_secs())]
+    Unreachable(#[source] DriverError),
+    #[error("the MongoDB refuses the credentials")]
+    Refused(#[source] DriverError),
+    #[error(
+        "the MongoDB is no replica set or sharded cluster: what a single server acknowledges can be lost; \
+         start it with --replSet and run rs.initiate(), one member is enough"
+    )]
+    Alone,
+    #[error("the MongoDB is version {0}; at least {OLDEST_RELEASE}.0 is needed")]
+    TooOld(String),
+    #[error("the MongoDB can't be prepared")]
+    Unprepared(#[source] DriverError),
+}
+
+impl From<DriverError> for ConnectError {
+    fn from(error: DriverError) -> Self {
+        /// What servers call a lack of rights and failed authentication.
+        const REFUSALS: [i32; 3] = [13, 18, 8000];
+        match &*error.kind {
+            ErrorKind::Authentication { .. } => Self::Refused(error),
+            ErrorKind::Command(command) if REFUSALS.contains(&command.code) => Self::Refused(error),
+            ErrorKind::ServerSelection { message, .. } if message.contains("uthentication") => {
+                Self::Refused(error)
+            }
+            ErrorKind::ServerSelection { .. } | ErrorKind::Io(_) | ErrorKind::DnsResolve { .. } => {
+                Self::Unreachable(error)
+            }
+            _ => Self::Unprepared(error),
+        }
+    }
+}
+
+impl MongoStore {
+    /// Opens the store at a `mongodb://` or `mongodb+srv://` URL, whose path may name the database; it is made ready if
+    /// it is new, also by several nodes at the same time.
+    pub async fn open(url: &str, node: NodeId) -> Result<Self, ConnectError> {
+        let mut options =
+            ClientOptions::parse(url).await.map_err(|error| ConnectError::Address(error.kind.to_string()))?;
+        options.app_name.get_or_insert_with(|| "sentinelflow".to_owned());
+        options.server_selection_timeout.get_or_insert(SELECTION);
+        options.heartbeat_freq.get_or_insert(HEARTBEAT);
+        options.connect_timeout.get_or_insert(HEARTBEAT);
+        options.retry_reads = Some(true);
+        options.retry_writes = Some(true);
+        // What was read must not be lost later, and what was acknowledged must be seen.
+        options.write_concern = Some(durable());
+        options.read_concern = Some(ReadConcern::majority());
+        options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+        let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
+        let client =
+            Client::with_options(options).map_err(|error| ConnectError::Address(error.to_string()))?;
+        let database = client.database(&name);
+        check(&database).await?;
+        prepare(&database).await?;
+        let newest = newest_id(&database).await?;
+        let ids = Arc::new(Ids::new(node.0, newest));
+        let writer = Writer::start(client.clone(), database.clone(), node, Arc::clone(&ids));
+        Ok(Self { client, database, node, ids, directory: Arc::new(Directory::default()), writer })
+    }
+}
+
+/// Sees that the servers can keep what is promised.
+async fn check(database: &Database) -> Result<(), ConnectError> {
+    let hello = database.run_command(doc! { "hello": 1 }).await?;
+    let is_router = hello.get_str("msg").is_ok_and(|message| message == "isdbgrid");
+    if !is_router && hello.get_str("setName").is_err() {
+        return Err(ConnectError::Alone);
+    }
+    let build = database.run_command(doc! { "buildInfo": 1 }).await?;
+    let version = build.get_str("version").unwrap_or("unknown");
+    let release = version.split('.').next().and_then(|major| major.parse::<i64>().ok());
+    if release.is_none_or(|release| release < OLDEST_RELEASE) {
+        return Err(ConnectError::TooOld(version.to_owned()));
+    }
+    Ok(())
+}
+
+/// Makes the collections and indexes that are missing.
+async fn prepare(database: &Database) -> Result<(), DriverError> {
+    const ALREADY_THERE: i32 = 48;
+    let collections = [
+        named::TENANTS,
+        named::LOGS,
+        named::MINUTES,
+        named::KEYS,
+        named::SCANS,
+        named::SCAN_THREATS,
+        named::BASELINES,
+        named::BASELINE_PIECES,
+        named::EXCHANGES,
+        named::VERDICTS,
+        named::SPENDS,
+        named::META,
+    ];
+    let there = database.list_collection_names().await?;
+    for name in collections.into_iter().filter(|name| !there.iter().any(|known| known == name)) {
+        match database.create_collection(name).await {
+            // Another node was faster.
+            Err(error) if matches!(&*error.kind, ErrorKind::Command(command) if command.code == ALREADY_THERE) =>
+                {}
+            made => made?,
+        }
+    }
+    for (collection, index) in indexes() {
+        database.collection::<Document>(collection).create_index(index).await?;
+    }
+    Ok(())
+}
+
+fn indexes() -> Vec<(&'static str, IndexModel)> {
+    let index =
+        |keys: Document, options: IndexOptions| IndexModel::builder().keys(keys).options(options).build();
+    let plain = |name: &str| IndexOptions::builder().name(name.to_owned()).build();
+    let unique = |name: &str| IndexOptions::builder().name(name.to_owned()).unique(true).build();
+    let partial = |name: &str, which: Document| {
+        IndexOptions::builder().name(name.to_owned()).partial_filter_expression(which).build()
+    };
+    let key_of_one = IndexOptions::builder()
+        .name("by_api_key".to_owned())
+        .unique(true)
+        .partial_filter_expression(doc! { "api_keys": { "$exists": true } })
+        .build();
+    let removed_at =
+        || IndexOptions::builder().name("removed".to_owned()).expire_after(Duration::ZERO).build();
+    vec![
+        (named::TENANTS, index(doc! { "folded": 1 }, unique("by_name"))),
+        (named::TENANTS, index(doc! { "api_keys": 1 }, key_of_one)),
+        (named::LOGS, index(doc! { "tenant": 1, "_id": -1 }, plain(logs::BY_AGE))),
+        (
+            named::LOGS,
+            index(
+                doc! { "tenant": 1, "status": 1, "_id": -1 },
+                partial(logs::BY_STATUS, doc! { "status": { "$exists": true } }),
+            ),
+        ),
+        (named::KEYS, index(doc! { "remove_at": 1 }, removed_at())),
+        (named::VERDICTS, index(doc! { "remove_at": 1 }, removed_at())),
+        (named::SCANS, index(doc! { "tenant": 1, "_id": -1 }, plain("of_tenant_by_age"))),
+        (
+            named::SCANS,
+            index(
+                doc! { "node": 1, "_id": 1 },
+                partial("unfinished", doc! { "unfinished": { "$exists": true } }),
+            ),
+        ),
+    ]
+}
+
+/// Returns the newest id that any node has minted.
+async fn newest_id(database: &Database) -> Result<Option<ObjectId>, DriverError> {
+    let mut newest = None;
+    for name in [named::LOGS, named::TENANTS, named::SCANS] {
+        let collection = database.collection::<Document>(name);
+        let last =
+            collection.find_one(doc! {}).sort(doc! { "_id": -1 }).projection(doc! { "_id": 1 }).await?;
+        let last = last.and_then(|last| last.get_object_id("_id").ok()).map(from_bson);
+        newest = newest.max(last);
+    }
+    Ok(newest)
+}

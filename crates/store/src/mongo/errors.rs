@@ -1,0 +1,44 @@
+//! What a driver's error means to a caller of the store.
+
+use mongodb::error::{
+    Error, ErrorKind, RETRYABLE_WRITE_ERROR, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT,
+    WriteFailure,
+};
+use sentinelflow_domain::store::StoreError;
+
+/// The server's code for a key that is there already.
+const DUPLICATE_KEY: i32 = 11_000;
+
+pub(super) fn store_error(error: Error) -> StoreError {
+    match &*error.kind {
+        _ if is_duplicate(&error) => StoreError::Conflict,
+        ErrorKind::BsonDeserialization(_) | ErrorKind::Bson(_) => StoreError::Damaged(Box::new(error)),
+        _ => StoreError::Unavailable(Box::new(error)),
+    }
+}
+
+pub(super) fn is_duplicate(error: &Error) -> bool {
+    match &*error.kind {
+        ErrorKind::Write(WriteFailure::WriteError(error)) => error.code == DUPLICATE_KEY,
+        ErrorKind::Command(error) => error.code == DUPLICATE_KEY,
+        ErrorKind::InsertMany(error) => {
+            error.write_errors.iter().flatten().any(|error| error.code == DUPLICATE_KEY)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the same may work soon: a member is elected, a connection broke, two nodes wrote the same.
+pub(super) fn may_pass(error: &Error) -> bool {
+    let labels = [TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, RETRYABLE_WRITE_ERROR];
+    labels.iter().any(|label| error.contains_label(label))
+        || matches!(
+            &*error.kind,
+            ErrorKind::Io(_) | ErrorKind::ServerSelection { .. } | ErrorKind::ConnectionPoolCleared { .. }
+        )
+}
+
+/// Says that a stored field is no longer what was stored.
+pub(super) fn damaged(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::Damaged(cause.into())
+}

@@ -1,0 +1,81 @@
+//! Writes that happen all together or not at all, tried again while a new primary is elected.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mongodb::{
+    Client, ClientSession,
+    bson::Document,
+    error::{Error, UNKNOWN_TRANSACTION_COMMIT_RESULT},
+    options::{Acknowledgment, ReadConcern, TransactionOptions, WriteConcern},
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::errors::may_pass;
+
+/// Longer than an election takes (`electionTimeoutMillis`, 10 s), and than most clients wait.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// A member that hangs must not be waited for as long as that.
+const ATTEMPT: Duration = Duration::from_secs(4);
+
+/// What is written in one transaction. It may run several times, also after it was committed without anybody hearing
+/// of it: then it must find its own traces and change nothing.
+#[async_trait]
+pub(super) trait Writes: Send {
+    type Done: Send;
+
+    /// `is_again` says that an attempt before may have been committed.
+    async fn write(&mut self, session: &mut ClientSession, is_again: bool) -> Result<Self::Done, Error>;
+}
+
+/// Runs writes in one transaction.
+pub(super) async fn all_or_nothing<W: Writes>(client: &Client, writes: &mut W) -> Result<W::Done, Error> {
+    let give_up = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_millis(2);
+    let mut is_again = false;
+    loop {
+        let attempt = timeout(ATTEMPT, attempt(client, writes, is_again)).await;
+        let failure = match attempt {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(error)) if !may_pass(&error) => return Err(error),
+            Ok(Err(error)) => error,
+            Err(_) => Error::from(std::io::Error::from(std::io::ErrorKind::TimedOut)),
+        };
+        if Instant::now() + pause > give_up {
+            return Err(failure);
+        }
+        sleep(pause).await;
+        pause = (2 * pause).min(Duration::from_millis(500));
+        is_again = true;
+    }
+}
+
+async fn attempt<W: Writes>(client: &Client, writes: &mut W, is_again: bool) -> Result<W::Done, Error> {
+    let mut session = client.start_session().await?;
+    let options =
+        TransactionOptions::builder().write_concern(durable()).read_concern(ReadConcern::snapshot()).build();
+    session.start_transaction().with_options(options).await?;
+    // When the session is dropped without a commit, the server forgets what was written.
+    let done = writes.write(&mut session, is_again).await?;
+    loop {
+        match session.commit_transaction().await {
+            Err(error) if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) => {
+                sleep(Duration::from_millis(50)).await;
+            }
+            result => return result.map(|()| done),
+        }
+    }
+}
+
+/// On a majority of the members and in their journals.
+pub(super) fn durable() -> WriteConcern {
+    WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
+}
+
+/// Returns the first fault that the answer to a command of writes tells of.
+pub(super) fn checked(answer: &Document) -> Result<(), Error> {
+    match answer.get_array("writeErrors") {
+        Ok(faults) if !faults.is_empty() => Err(Error::custom(format!("a write failed: {}", faults[0]))),
+        _ => Ok(()),
+    }
+}
