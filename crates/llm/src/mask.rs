@@ -102,11 +102,13 @@ impl Masker {
     /// Adds the places of known secrets that nothing announces.
     fn add_known(&self, text: &str, found: &mut Vec<Secret>) {
         for (known, kind) in &self.known {
-            for (at, value) in text.match_indices(&**known) {
-                let range = at..at + value.len();
-                let is_apart =
-                    |other: &Secret| other.range.end <= range.start || range.end <= other.range.start;
-                if found.iter().all(is_apart) {
+            let mut at = 0;
+            while let Some(place) = text.get(at..).and_then(|rest| rest.find(&**known)) {
+                let range = at + place..at + place + known.len();
+                let mut others = found.iter().map(|other| &other.range);
+                let other = others.find(|other| other.start < range.end && range.start < other.end);
+                at = other.map_or(range.end, |other| other.end);
+                if other.is_none() {
                     found.push(Secret { range, kind: *kind });
                 }
             }

@@ -151,6 +151,13 @@ fn values_come_back_but_secrets_stay() {
 }
 
 #[test]
+fn a_secret_beside_another_one_is_found_again() {
+    let text = format!("{} password=\"aaaaaaa\" secret=\"aaaaaa\"", "a".repeat(20));
+    let (written, _) = crate::fuzzed::masked(&text);
+    assert_eq!(written, "‹password-1›‹password-1›‹secret-1› password=\"‹password-1›\" secret=\"‹secret-1›\"");
+}
+
+#[test]
 fn encoded_texts_are_no_ids() {
     let long = "SQBFAFgAIAAoAE4AZQB3AC0ATwBiAGoAZQBjAHQAIABOAGUAdAAuAFcAZQBiAEMA";
     for text in [format!("powershell -enc {long}"), "0x3c3f70687020706870696e666f28293b".to_owned()] {
