@@ -11,7 +11,7 @@ use sentinelflow_domain::{
     tenant::{Plan, Tenant, Username},
 };
 use sentinelflow_llm::{Consultant, NoModel};
-use sentinelflow_store::SqliteStore;
+use sentinelflow_store::{MongoStore, Node, SqliteStore};
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
@@ -33,7 +33,7 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let folder = config.rules.clone();
     let rules = tokio::task::spawn_blocking(move || load_rules(folder.as_deref()));
-    let store = open_store(&config.store)?;
+    let store = open_store(config).await?;
     let local_tenant = local_tenant(config.mode, &*store, &*clock).await?;
     let (rules, _) = rules.await.context("the rules cannot be loaded")??;
     let engine = Arc::new(Engine::new(rules));
@@ -69,11 +69,16 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
     }))
 }
 
-fn open_store(location: &StoreLocation) -> anyhow::Result<Arc<dyn Store>> {
-    match location {
+async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    match &config.store {
         StoreLocation::Sqlite(path) => {
             let store = SqliteStore::open(path)
                 .with_context(|| format!("cannot open the store {}", path.display()))?;
+            Ok(Arc::new(store))
+        }
+        StoreLocation::Mongo(url) => {
+            let node = Node::claim(&config.data).context("this node has no name")?;
+            let store = MongoStore::open(url.as_str(), node).await.context("cannot open the store")?;
             Ok(Arc::new(store))
         }
     }

@@ -14,6 +14,7 @@ use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
 pub use self::model::Model;
+use self::model::WhyOff;
 use crate::credentials::OperatorToken;
 
 /// Read if it exists and no other file is named.
@@ -93,6 +94,23 @@ pub enum Mode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreLocation {
     Sqlite(PathBuf),
+    Mongo(MongoUrl),
+}
+
+/// The address of a MongoDB. There may be a password in it: it is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MongoUrl(String);
+
+impl MongoUrl {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for MongoUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MongoUrl(…)")
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -261,6 +279,10 @@ impl Layers {
             scans_queued_per_tenant: self.take("scan.queued_per_tenant", 100, |text| whole(text, 1, 100_000)),
             model: self.take_model(),
         };
+        if matches!((&config.store, &config.model), (StoreLocation::Mongo(_), Model::Off(WhyOff::AirGapped)))
+        {
+            self.faults.push("air_gapped: a MongoDB is reached over the network; use sqlite:PATH".to_owned());
+        }
         if self.faults.is_empty() { Ok(config) } else { Err(ConfigFaults(self.faults)) }
     }
 }
@@ -296,11 +318,13 @@ fn store_location(text: &str) -> Result<StoreLocation, String> {
         Some(("sqlite", path)) if !path.is_empty() => {
             Ok(StoreLocation::Sqlite(path.strip_prefix("//").unwrap_or(path).into()))
         }
-        // The rest of such an address may hold a password, so it isn't repeated.
-        Some(("mongodb" | "mongodb+srv", _)) => {
-            Err("MongoDB is not supported yet; use sqlite:PATH".to_owned())
+        Some(("mongodb" | "mongodb+srv", rest))
+            if rest.strip_prefix("//").is_some_and(|rest| !rest.is_empty()) =>
+        {
+            Ok(StoreLocation::Mongo(MongoUrl(text.to_owned())))
         }
-        _ => Err("must be sqlite:PATH".to_owned()),
+        // It may hold a password, so it isn't repeated.
+        _ => Err("must be sqlite:PATH or mongodb://…".to_owned()),
     }
 }
 
@@ -359,7 +383,7 @@ mod tests {
     fn all_faults_are_told_at_once_with_their_place() {
         let file = "listen = 'nowhere'\n\ncolour = 'red'\n[scan]\nat_once = 0\nmax_upload_mib = []";
         let environment =
-            [("SENTINELFLOW_STORE", "mongodb://user:secret@host"), ("SENTINELFLOW_LOG__FORMAT", "xml")];
+            [("SENTINELFLOW_STORE", "mongo://user:secret@host"), ("SENTINELFLOW_LOG__FORMAT", "xml")];
         let faults = read(Mode::Serve, file, &environment, vec![]).unwrap_err();
         let expected = [
             "s.toml line 1: listen:",

@@ -4,5 +4,5 @@
 mod mongo;
 mod sqlite;
 
-pub use mongo::{ConnectError, MongoStore, NodeId};
+pub use mongo::{ConnectError, MongoStore, Node, NodeError};
 pub use sqlite::{OpenError, SqliteStore};

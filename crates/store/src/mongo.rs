@@ -5,6 +5,7 @@ mod connect;
 mod errors;
 mod fields;
 mod ids;
+mod node;
 mod transaction;
 
 mod baselines;
@@ -34,7 +35,10 @@ use sentinelflow_domain::{
     time::Timestamp,
 };
 
-pub use self::connect::{ConnectError, NodeId};
+pub use self::{
+    connect::ConnectError,
+    node::{Node, NodeError},
+};
 use self::{
     errors::store_error,
     fields::{Fields, millis},
@@ -48,7 +52,7 @@ use self::{
 pub struct MongoStore {
     client: Client,
     database: Database,
-    node: NodeId,
+    node: Node,
     ids: Arc<Ids>,
     directory: Arc<Directory>,
     writer: Writer,

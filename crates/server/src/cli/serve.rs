@@ -31,7 +31,7 @@ pub struct ServerArgs {
     /// Folder for the store and for uploads under way [default: sentinelflow-data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// Where logs are kept: sqlite:PATH [default: sqlite:DATA/sentinelflow.sqlite3]
+    /// Where logs are kept: sqlite:PATH or mongodb://… [default: sqlite:DATA/sentinelflow.sqlite3]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Rule files to use besides those that come with the program; read again on SIGHUP and when an operator asks

@@ -1,10 +1,10 @@
 //! Opens the store: reaches the servers, sees that they can keep what is promised, makes collections and indexes.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use mongodb::{
     Client, Database, IndexModel,
-    bson::{Binary, Document, doc, spec::BinarySubtype},
+    bson::{Document, doc},
     error::{Error as DriverError, ErrorKind},
     options::{ClientOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria},
 };
@@ -15,6 +15,7 @@ use super::{
     MongoStore,
     ids::{Ids, from_bson},
     logs, named,
+    node::Node,
     tenants::Directory,
     transaction::durable,
     writer::Writer,
@@ -29,27 +30,14 @@ const SELECTION: Duration = Duration::from_secs(5);
 /// A member that hangs is known for it after about two of these.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
-/// The name of a node: what it mints carries it. Two nodes that run at the same time must not share one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct NodeId(pub [u8; 5]);
-
-impl NodeId {
-    pub(super) fn to_bson(self) -> Binary {
-        Binary { subtype: BinarySubtype::Generic, bytes: self.0.to_vec() }
-    }
-}
-
-impl fmt::Display for NodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
 /// Why a MongoDB can't be the store. No message holds the URL: there may be a password in it.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    #[error("the address of the MongoDB can't be used: {0}")]
-    Address(String),
+    #[error(
+        "the address of the MongoDB can't be used: it is mongodb://[USER:PASSWORD@]HOST[,HOST…]/[DATABASE][?OPTIONS], \
+         and marks such as @ and / in a password are written as %40 and %2F"
+    )]
+    Address,
     #[error("no member of the MongoDB that takes writes answered within {} s", SELECTION.as_secs())]
     Unreachable(#[source] DriverError),
     #[error("the MongoDB refuses the credentials")]
@@ -86,9 +74,8 @@ impl From<DriverError> for ConnectError {
 impl MongoStore {
     /// Opens the store at a `mongodb://` or `mongodb+srv://` URL, whose path may name the database; it is made ready if
     /// it is new, also by several nodes at the same time.
-    pub async fn open(url: &str, node: NodeId) -> Result<Self, ConnectError> {
-        let mut options =
-            ClientOptions::parse(url).await.map_err(|error| ConnectError::Address(error.kind.to_string()))?;
+    pub async fn open(url: &str, node: Node) -> Result<Self, ConnectError> {
+        let mut options = ClientOptions::parse(url).await.map_err(|_| ConnectError::Address)?;
         options.app_name.get_or_insert_with(|| "sentinelflow".to_owned());
         options.server_selection_timeout.get_or_insert(SELECTION);
         options.heartbeat_freq.get_or_insert(HEARTBEAT);
@@ -100,14 +87,13 @@ impl MongoStore {
         options.read_concern = Some(ReadConcern::majority());
         options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
         let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
-        let client =
-            Client::with_options(options).map_err(|error| ConnectError::Address(error.to_string()))?;
+        let client = Client::with_options(options).map_err(|_| ConnectError::Address)?;
         let database = client.database(&name);
         check(&database).await?;
         prepare(&database).await?;
         let newest = newest_id(&database).await?;
-        let ids = Arc::new(Ids::new(node.0, newest));
-        let writer = Writer::start(client.clone(), database.clone(), node, Arc::clone(&ids));
+        let ids = Arc::new(Ids::new(node.id, newest));
+        let writer = Writer::start(client.clone(), database.clone(), node.clone(), Arc::clone(&ids));
         Ok(Self { client, database, node, ids, directory: Arc::new(Directory::default()), writer })
     }
 }

@@ -11,12 +11,13 @@ use sentinelflow_domain::{
 };
 
 use super::{
-    MongoStore, NodeId,
+    MongoStore,
     errors::{damaged, store_error},
     fields::Fields,
     ids::to_bson,
     logs::is_threat,
     named,
+    node::Node,
 };
 
 #[async_trait]
@@ -101,7 +102,7 @@ impl Addition {
 }
 
 /// Returns the command that adds to a node's counters.
-pub(super) fn add(node: NodeId, additions: impl IntoIterator<Item = (Place, Addition)>) -> Document {
+pub(super) fn add(node: &Node, additions: impl IntoIterator<Item = (Place, Addition)>) -> Document {
     let updates = additions.into_iter().map(|(place, addition)| {
         let id = doc! { "tenant": to_bson(place.tenant), "minute": place.minute, "node": node.to_bson() };
         doc! {
