@@ -2,20 +2,23 @@
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 PYTHON ?= python3
 VENV := $(TARGET_DIR)/checks-venv
+MONGOD := $(abspath $(TARGET_DIR))/mongod/mongod
+# Whoever has a mongod of another kind names it here.
+export SENTINELFLOW_TEST_MONGOD ?= $(MONGOD)
 
 # Which fuzz target, for how long, and in which of rustup's toolchains.
 TARGET ?= analyze
 SECONDS ?= 60
 FUZZ_TOOLCHAIN ?= +nightly
 
-.PHONY: run test check fuzz bench measure deny fmt clean
+.PHONY: run test check mongod fuzz bench measure deny fmt clean
 
 ## Build and start `sentinelflow dev` on http://127.0.0.1:8000
 run:
 	cargo run --release --locked --package sentinelflow-server -- dev
 
 ## Everything that CI runs
-test: check
+test: check mongod
 	cargo test --locked --workspace
 	cargo test --locked --package sentinelflow-forensic --no-default-features
 	$(MAKE) $(VENV)/ready
@@ -31,6 +34,9 @@ check:
 	RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --no-deps --quiet
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --locked --manifest-path fuzz/Cargo.toml --no-default-features -- --deny warnings
+
+## Fetch the mongod that tests start (x86-64 Linux)
+mongod: $(SENTINELFLOW_TEST_MONGOD)
 
 ## Look for an input that breaks a parser's promise (needs cargo-fuzz): make fuzz TARGET=csv SECONDS=600
 fuzz:
@@ -61,4 +67,8 @@ clean:
 $(VENV)/ready: checks/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement checks/requirements.txt
+	touch $@
+
+$(MONGOD): checks/mongod.py | $(VENV)/ready
+	$(VENV)/bin/python checks/mongod.py $(@D)
 	touch $@

