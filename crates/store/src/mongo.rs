@@ -163,13 +163,12 @@ impl LogBook for MongoStore {
         /// Each log may be large.
         const AT_ONCE: i64 = 200;
         let logs = self.collection(named::LOGS);
-        let after = match after {
-            Some(after) => Some(to_bson(after)),
-            None => {
-                let oldest = logs.find_one(doc! {}).sort(doc! { "_id": -1 }).skip(newest as u64);
-                let oldest = oldest.projection(doc! { "_id": 1 }).await.map_err(store_error)?;
-                oldest.map(|oldest| Fields(&oldest).id("_id").map(to_bson)).transpose()?
-            }
+        let after = if let Some(after) = after {
+            Some(to_bson(after))
+        } else {
+            let oldest = logs.find_one(doc! {}).sort(doc! { "_id": -1 }).skip(newest as u64);
+            let oldest = oldest.projection(doc! { "_id": 1 }).await.map_err(store_error)?;
+            oldest.map(|oldest| Fields(&oldest).id("_id").map(to_bson)).transpose()?
         };
         let mut range = doc! { "$gte": to_bson(ids::first_of_second(since)) };
         if let Some(after) = after {

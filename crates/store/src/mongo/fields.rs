@@ -42,7 +42,7 @@ impl<'d> Fields<'d> {
     }
 
     pub(super) fn id(self, name: &str) -> Result<ObjectId, StoreError> {
-        self.get(name)?.and_then(|value| value.as_object_id()).map(from_bson).ok_or_else(|| odd(name))
+        self.get(name)?.and_then(RawBsonRef::as_object_id).map(from_bson).ok_or_else(|| odd(name))
     }
 
     pub(super) fn moment(self, name: &str) -> Result<Timestamp, StoreError> {
@@ -56,14 +56,11 @@ impl<'d> Fields<'d> {
     }
 
     pub(super) fn bytes(self, name: &str) -> Result<&'d [u8], StoreError> {
-        self.get(name)?
-            .and_then(|value| value.as_binary())
-            .map(|binary| binary.bytes)
-            .ok_or_else(|| odd(name))
+        self.get(name)?.and_then(RawBsonRef::as_binary).map(|binary| binary.bytes).ok_or_else(|| odd(name))
     }
 
     pub(super) fn document(self, name: &str) -> Result<Fields<'d>, StoreError> {
-        self.get(name)?.and_then(|value| value.as_document()).map(Fields).ok_or_else(|| odd(name))
+        self.get(name)?.and_then(RawBsonRef::as_document).map(Fields).ok_or_else(|| odd(name))
     }
 
     fn get(self, name: &str) -> Result<Option<RawBsonRef<'d>>, StoreError> {

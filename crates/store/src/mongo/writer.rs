@@ -150,7 +150,7 @@ impl Desk {
         let lead_s = leads.into_iter().max().unwrap_or(0);
         let is_lead_known = lead_s <= self.known_lead_s;
         let (database, node) = (self.database.clone(), self.node.clone());
-        Batch { database, node, ids, jobs, lead_s, is_lead_known }
+        Batch { database, node, jobs, ids, lead_s, is_lead_known }
     }
 }
 

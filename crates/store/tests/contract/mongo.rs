@@ -1,18 +1,190 @@
-//! The store for many servers, on a real replica set of one member.
+//! What only the store for many servers owes: its word through elections, and several nodes on one database.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
-use sentinelflow_store::{MongoStore, NodeId};
+use sentinelflow_domain::{
+    id::ObjectId,
+    store::{IdempotencyKey, LogFilter, NewLog, Recorded, StatusFilter, TenantChange},
+    tenant::TenantId,
+};
+use sentinelflow_mongod::{Mongod, Options, ReplicaSet, fresh_database_name, shared_one_member};
+use sentinelflow_store::{ConnectError, MongoStore, Node};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
 
-use crate::given::Opened;
+use crate::{
+    given::{AnyStore, Opened, all_pages, everything, ids, log, record, record_all, tenant},
+    stats::recount,
+};
+
+/// A node with a data folder of its own, on the database of that name.
+struct OnDatabase {
+    store: AnyStore,
+    folder: TempDir,
+}
+
+impl OnDatabase {
+    async fn open(url: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let node = Node::claim(folder.path()).unwrap();
+        Self { store: Arc::new(MongoStore::open(url, node).await.unwrap()), folder }
+    }
+}
+
+fn database(set: &ReplicaSet, name: &str) -> String {
+    set.uri().replace("/?", &format!("/{name}?"))
+}
 
 pub(crate) async fn open_anew() -> Opened {
-    static OPENED: AtomicU64 = AtomicU64::new(0);
-    let number = OPENED.fetch_add(1, Ordering::Relaxed);
-    let url = format!("mongodb://127.0.0.1:27999/contract_{}_{number}?replicaSet=rs0", std::process::id());
-    let store = MongoStore::open(&url, NodeId([7; 5])).await.unwrap();
-    Opened { store: Arc::new(store), _place: Box::new(()) }
+    let set = shared_one_member().await;
+    let OnDatabase { store, folder } = OnDatabase::open(&database(set, &fresh_database_name())).await;
+    Opened { store, _place: Box::new(folder) }
+}
+
+async fn refusal(url: &str) -> ConnectError {
+    let folder = TempDir::new().unwrap();
+    MongoStore::open(url, Node::claim(folder.path()).unwrap()).await.err().expect("it must be refused")
+}
+
+#[tokio::test]
+async fn what_can_not_keep_its_word_is_refused_with_a_reason() {
+    let alone = Mongod::standalone().await;
+    assert!(matches!(refusal(&alone.uri()).await, ConnectError::Alone));
+    alone.kill();
+    let url = format!("{}&serverSelectionTimeoutMS=300", alone.uri());
+    assert!(matches!(refusal(&url).await, ConnectError::Unreachable(_)));
+    let odd = refusal("mongodb://user:se/cret@host/").await;
+    assert!(matches!(odd, ConnectError::Address));
+    assert!(!format!("{odd} {odd:?}").contains("cret"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_start_together_find_the_store_ready() {
+    let url = database(shared_one_member().await, &fresh_database_name());
+    let mut opening = JoinSet::new();
+    for _ in 0..10 {
+        let url = url.clone();
+        opening.spawn(async move { OnDatabase::open(&url).await });
+    }
+    for node in opening.join_all().await {
+        node.store.ping().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_are_one_store() {
+    const EACH: usize = 1_000;
+    let url = database(shared_one_member().await, &fresh_database_name());
+    let nodes = [OnDatabase::open(&url).await, OnDatabase::open(&url).await];
+    let ana = tenant(&nodes[0].store, "ana").await.id;
+    let logs = |from: usize| (0..EACH).map(|n| log(ana, &format!("{}", from + n), 50)).collect();
+    let (first, second) =
+        tokio::join!(record_all(&nodes[0].store, logs(0)), record_all(&nodes[1].store, logs(EACH)));
+    let sent: BTreeSet<ObjectId> = first.into_iter().chain(second).collect();
+    assert_eq!(sent.len(), 2 * EACH);
+    for node in &nodes {
+        let seen = all_pages(&node.store, ana, everything()).await;
+        assert!(seen.is_sorted_by(|a, b| a.id > b.id));
+        assert_eq!(ids(&seen).into_iter().collect::<BTreeSet<_>>(), sent);
+        let counts = node.store.per_minute(ana, i64::MIN, i64::MAX).await.unwrap();
+        assert_eq!(counts, recount(&seen));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_stores_its_entry_once_on_whichever_nodes() {
+    let url = database(shared_one_member().await, &fresh_database_name());
+    let nodes = [OnDatabase::open(&url).await, OnDatabase::open(&url).await];
+    let ana = tenant(&nodes[0].store, "ana").await.id;
+    let key: IdempotencyKey = "once".parse().unwrap();
+    let mut retries = JoinSet::new();
+    for n in 0..16 {
+        let store = nodes[n % 2].store.clone();
+        let log = NewLog { idempotency_key: Some(key.clone()), ..log(ana, "x", 50) };
+        retries.spawn(async move { store.record(log).await.unwrap() });
+    }
+    let new = retries.join_all().await.into_iter().filter(|outcome| matches!(outcome, Recorded::New(_)));
+    assert_eq!(new.count(), 1);
+    assert_eq!(all_pages(&nodes[1].store, ana, everything()).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_rename_that_is_acknowledged_holds_on_every_node() {
+    let url = database(shared_one_member().await, &fresh_database_name());
+    let nodes = [OnDatabase::open(&url).await, OnDatabase::open(&url).await];
+    let ana = tenant(&nodes[0].store, "ana").await;
+    let (old, new) = ("ana".parse().unwrap(), "anna".parse().unwrap());
+    assert_eq!(nodes[1].store.tenant_named(&old).await.unwrap(), Some(ana.clone()));
+    let change = TenantChange { username: Some("anna".parse().unwrap()), ..TenantChange::default() };
+    nodes[0].store.update_tenant(ana.id, change).await.unwrap().unwrap();
+    for node in &nodes {
+        assert_eq!(node.store.tenant_named(&old).await.unwrap(), None);
+        assert_eq!(node.store.tenant_named(&new).await.unwrap().unwrap().id, ana.id);
+    }
+}
+
+/// Records logs one after the other until told to stop; returns the messages that were acknowledged.
+async fn record_until(store: AnyStore, tenant: TenantId, name: usize, end: Instant) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    let mut number = 0;
+    while Instant::now() < end {
+        let message = format!("{name}-{number}");
+        let key = Some(message.parse().unwrap());
+        let log = NewLog { idempotency_key: key, ..log(tenant, &message, 50) };
+        number += 1;
+        if store.record(log).await.is_ok() {
+            acknowledged.push(message);
+        }
+    }
+    acknowledged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_acknowledged_survives_the_death_of_primaries_and_is_stored_once() {
+    const WRITERS: usize = 8;
+    let options = Options { election_timeout_ms: Some(2_000), ..Options::default() };
+    let set = ReplicaSet::start_with(3, options).await;
+    let url = database(&set, "survives");
+    let nodes = [OnDatabase::open(&url).await, OnDatabase::open(&url).await];
+    let ana = tenant(&nodes[0].store, "ana").await.id;
+    let end = Instant::now() + Duration::from_secs(20);
+    let mut writers = JoinSet::new();
+    for name in 0..WRITERS {
+        writers.spawn(record_until(nodes[name % 2].store.clone(), ana, name, end));
+    }
+    while Instant::now() + Duration::from_secs(5) < end {
+        let primary = set.primary().await;
+        set.kill(primary);
+        set.restart(primary).await;
+    }
+    let acknowledged: Vec<String> = writers.join_all().await.into_iter().flatten().collect();
+    assert!(acknowledged.len() > WRITERS, "writes went on: {}", acknowledged.len());
+    let seen = all_pages(&nodes[0].store, ana, everything()).await;
+    let messages: Vec<&str> = seen.iter().map(|log| log.entry.message.as_str()).collect();
+    let once: BTreeSet<&str> = messages.iter().copied().collect();
+    assert_eq!(once.len(), messages.len(), "nothing is stored twice");
+    for message in &acknowledged {
+        assert!(once.contains(message.as_str()), "{message} is lost");
+    }
+    let counts = nodes[1].store.per_minute(ana, i64::MIN, i64::MAX).await.unwrap();
+    assert_eq!(counts, recount(&seen), "the counters did not drift");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_go_on_while_the_primary_hangs() {
+    let options = Options { election_timeout_ms: Some(2_000), ..Options::default() };
+    let set = ReplicaSet::start_with(3, options).await;
+    let node = OnDatabase::open(&database(&set, "hangs")).await;
+    let ana = tenant(&node.store, "ana").await.id;
+    record(&node.store, log(ana, "before", 50)).await;
+    let primary = set.primary().await;
+    set.stop(primary);
+    let meanwhile = record(&node.store, log(ana, "meanwhile", 50)).await;
+    set.resume(primary);
+    let active = LogFilter { status: StatusFilter::Active, ..everything() };
+    assert_eq!(ids(&all_pages(&node.store, ana, active).await)[0], meanwhile);
 }
