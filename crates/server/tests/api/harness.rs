@@ -3,11 +3,12 @@
 use std::{
     io::{BufRead as _, BufReader},
     process::{Child, ChildStderr, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
+use sentinelflow_mongod::ReplicaSet;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::{
@@ -257,12 +258,28 @@ fn read_line(log: &mut BufReader<ChildStderr>, text: &Mutex<String>) -> Option<S
     Some(line)
 }
 
+/// Returns where a server keeps its store: beside its data, or, where this is compiled as `api_on_mongo`, in a database
+/// that is called like the data folder.
+fn store_flags(start: &Start, data: &TempDir) -> Vec<String> {
+    static SHARED: LazyLock<ReplicaSet> = LazyLock::new(|| {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+        runtime.block_on(ReplicaSet::start(1))
+    });
+    if env!("CARGO_CRATE_NAME") == "api" || start.flags.contains(&"--air-gapped") {
+        return Vec::new();
+    }
+    let folder = data.path().file_name().expect("it has a name").to_string_lossy();
+    let database = folder.replace('.', "_");
+    vec!["--store".to_owned(), SHARED.uri().replace("/?", &format!("/{database}?"))]
+}
+
 /// Starts the binary and waits until it says where it listens.
 #[expect(clippy::zombie_processes, reason = "whoever gets the process waits for it")]
 fn spawn(start: &Start, data: &TempDir, said: &mut Said) -> (Child, String) {
     let mut process = command()
         .args([start.mode, "--listen", "127.0.0.1:0", "--data"])
         .arg(data.path())
+        .args(store_flags(start, data))
         .args(&start.flags)
         .envs(start.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(data.path())
