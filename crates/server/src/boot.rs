@@ -31,9 +31,10 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
     // Before anybody who counts.
     let metrics = telemetry::start_metrics()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let node = Node::claim(&config.data).context("the data folder can't be used")?;
     let folder = config.rules.clone();
     let rules = tokio::task::spawn_blocking(move || load_rules(folder.as_deref()));
-    let store = open_store(config).await?;
+    let store = open_store(&config.store, &node).await?;
     let local_tenant = local_tenant(config.mode, &*store, &*clock).await?;
     let (rules, _) = rules.await.context("the rules cannot be loaded")??;
     let engine = Arc::new(Engine::new(rules));
@@ -54,7 +55,7 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
         metrics,
         operator_token: config.operator_token.clone(),
         triage,
-        hunts: start_hunts(config, &store, &clock, &engine).await?,
+        hunts: start_hunts(config, node, &store, &clock, &engine).await?,
         reload: Reload {
             engine,
             clock: Arc::clone(&clock),
@@ -69,30 +70,30 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
     }))
 }
 
-async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    match &config.store {
+async fn open_store(location: &StoreLocation, node: &Node) -> anyhow::Result<Arc<dyn Store>> {
+    match location {
         StoreLocation::Sqlite(path) => {
             let store = SqliteStore::open(path)
                 .with_context(|| format!("cannot open the store {}", path.display()))?;
             Ok(Arc::new(store))
         }
         StoreLocation::Mongo(url) => {
-            let node = Node::claim(&config.data).context("this node has no name")?;
-            let store = MongoStore::open(url.as_str(), node).await.context("cannot open the store")?;
+            let store =
+                MongoStore::open(url.as_str(), node.clone()).await.context("cannot open the store")?;
             Ok(Arc::new(store))
         }
     }
 }
 
-/// Returns the hunts, at work on what a former process did not finish. Called once the store is open, whose lock keeps a
-/// second server out.
+/// Returns the hunts, at work on what a former process did not finish. Called once the data folder is this process's own.
 async fn start_hunts(
     config: &Config,
+    node: Node,
     store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
     security: &Arc<Engine>,
 ) -> anyhow::Result<Hunts> {
-    let spool = Spool::open(&config.data)?;
+    let spool = Spool::open(&config.data, node)?;
     let (at_once, queued) = (config.scans_at_once, config.scans_queued_per_tenant);
     let hunts =
         Hunts::new(Arc::clone(store), Arc::clone(clock), Arc::clone(security), spool, at_once, queued);

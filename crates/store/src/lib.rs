@@ -2,7 +2,10 @@
 //! Scores nothing, speaks no HTTP.
 
 mod mongo;
+mod node;
+mod private;
 mod sqlite;
 
-pub use mongo::{ConnectError, MongoStore, Node, NodeError};
+pub use mongo::{ConnectError, MongoStore};
+pub use node::{Node, NodeError};
 pub use sqlite::{OpenError, SqliteStore};

@@ -5,7 +5,6 @@ mod connect;
 mod errors;
 mod fields;
 mod ids;
-mod node;
 mod transaction;
 
 mod baselines;
@@ -22,7 +21,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use mongodb::{
     Client, Collection, Database,
-    bson::{Document, RawDocumentBuf, doc},
+    bson::{Document, RawDocumentBuf, doc, oid},
     options::{FindOneAndUpdateOptions, ReturnDocument},
 };
 use sentinelflow_domain::{
@@ -35,10 +34,7 @@ use sentinelflow_domain::{
     time::Timestamp,
 };
 
-pub use self::{
-    connect::ConnectError,
-    node::{Node, NodeError},
-};
+pub use self::connect::ConnectError;
 use self::{
     errors::store_error,
     fields::{Fields, millis},
@@ -46,6 +42,7 @@ use self::{
     tenants::Directory,
     writer::{ID_LEAD, Writer, Written},
 };
+use crate::node::Node;
 
 /// A database that nodes share. Cheap to clone.
 #[derive(Clone)]
@@ -53,6 +50,8 @@ pub struct MongoStore {
     client: Client,
     database: Database,
     node: Node,
+    /// Names this run of the node.
+    run: oid::ObjectId,
     ids: Arc<Ids>,
     directory: Arc<Directory>,
     writer: Writer,

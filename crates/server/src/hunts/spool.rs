@@ -9,19 +9,21 @@ use std::{
 
 use anyhow::Context as _;
 use sentinelflow_domain::store::ScanId;
+use sentinelflow_store::Node;
 use tempfile::{NamedTempFile, TempPath};
 use tracing::warn;
 
 pub struct Spool {
     uploads: PathBuf,
     scans: PathBuf,
+    /// Keeps the data folder this process's own.
+    _node: Node,
 }
 
 impl Spool {
     /// Makes the folders; uploads that a killed process left are removed.
-    /// Called once the store is open, whose lock keeps a second server out.
-    pub fn open(data: &Path) -> anyhow::Result<Self> {
-        let spool = Self { uploads: data.join("uploads"), scans: data.join("scans") };
+    pub fn open(data: &Path, node: Node) -> anyhow::Result<Self> {
+        let spool = Self { uploads: data.join("uploads"), scans: data.join("scans"), _node: node };
         for folder in [&spool.uploads, &spool.scans] {
             fs::create_dir_all(folder)
                 .with_context(|| format!("cannot make the folder {}", folder.display()))?;

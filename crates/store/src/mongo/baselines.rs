@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use mongodb::{
     ClientSession, Collection, Database,
-    bson::{Binary, Document, RawDocumentBuf, doc, oid, spec::BinarySubtype},
+    bson::{Document, RawDocumentBuf, doc, oid},
     error::Error,
 };
 use sentinelflow_domain::{
@@ -16,7 +16,7 @@ use sentinelflow_domain::{
 use super::{
     MongoStore,
     errors::{damaged, store_error},
-    fields::{Fields, millis},
+    fields::{Fields, binary, int, millis},
     ids::to_bson,
     named,
     transaction::{Writes, all_or_nothing},
@@ -123,9 +123,9 @@ impl Writes for Put {
             "_id": id(*tenant, name),
             "content": self.content,
             "created_at": millis(*created_at),
-            "rows": i64::try_from(*rows).unwrap_or(i64::MAX),
+            "rows": int(*rows),
             "filename": filename.as_str(),
-            "size_bytes": i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+            "size_bytes": int(bytes.len() as u64),
         };
         let documents: Collection<Document> = self.database.collection(named::BASELINES);
         documents.insert_one(document).session(session).await?;
@@ -146,8 +146,4 @@ fn of_tenant(tenant: TenantId) -> Document {
 fn of_content(content: oid::ObjectId) -> Document {
     let bound = |place: i64| doc! { "content": content, "place": place };
     doc! { "_id": { "$gte": bound(0), "$lte": bound(i64::MAX) } }
-}
-
-fn binary(bytes: &[u8]) -> Binary {
-    Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use mongodb::{
     Client, Database, IndexModel,
-    bson::{Document, doc},
+    bson::{Document, doc, oid},
     error::{Error as DriverError, ErrorKind},
     options::{ClientOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria},
 };
@@ -15,11 +15,11 @@ use super::{
     MongoStore,
     ids::{Ids, from_bson},
     logs, named,
-    node::Node,
     tenants::Directory,
     transaction::durable,
     writer::Writer,
 };
+use crate::node::Node;
 
 /// The name of a database if the URL has none.
 const DATABASE: &str = "sentinelflow";
@@ -92,9 +92,10 @@ impl MongoStore {
         check(&database).await?;
         prepare(&database).await?;
         let newest = newest_id(&database).await?;
-        let ids = Arc::new(Ids::new(node.id, newest));
-        let writer = Writer::start(client.clone(), database.clone(), node.clone(), Arc::clone(&ids));
-        Ok(Self { client, database, node, ids, directory: Arc::new(Directory::default()), writer })
+        let ids = Arc::new(Ids::new(node.id(), newest));
+        let run = oid::ObjectId::new();
+        let writer = Writer::start(client.clone(), database.clone(), run, Arc::clone(&ids));
+        Ok(Self { client, database, node, run, ids, directory: Arc::new(Directory::default()), writer })
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use mongodb::{
     ClientSession, Collection, Database,
-    bson::{Binary, Document, doc, spec::BinarySubtype},
+    bson::{Document, doc},
     error::Error,
 };
 use sentinelflow_domain::{
@@ -16,7 +16,7 @@ use sentinelflow_domain::{
 use super::{
     MongoStore,
     errors::{damaged, store_error},
-    fields::{Fields, from_now, millis},
+    fields::{Fields, binary, from_now, int, millis},
     ids::to_bson,
     named,
     transaction::{Writes, all_or_nothing, checked},
@@ -169,13 +169,4 @@ fn verdict_id(tenant: TenantId, key: QuestionKey) -> Document {
 
 fn spend_id(tenant: TenantId, day: i64) -> Document {
     doc! { "tenant": to_bson(tenant), "day": day }
-}
-
-fn binary(bytes: &[u8]) -> Binary {
-    Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
-}
-
-/// The database has no greater whole numbers.
-fn int(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

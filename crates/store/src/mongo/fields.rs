@@ -1,6 +1,6 @@
-//! Reads the fields of stored documents.
+//! Reads the fields of stored documents, and makes them.
 
-use mongodb::bson::{DateTime, RawBsonRef, RawDocument};
+use mongodb::bson::{Binary, DateTime, RawBsonRef, RawDocument, spec::BinarySubtype};
 use sentinelflow_domain::{id::ObjectId, store::StoreError, time::Timestamp};
 use thiserror::Error;
 
@@ -80,4 +80,13 @@ pub(super) fn millis(moment: Timestamp) -> DateTime {
 /// Returns a moment by the clock of this machine, for what the server itself is to remove then.
 pub(super) fn from_now(millis: i64) -> DateTime {
     DateTime::from_millis(DateTime::now().timestamp_millis().saturating_add(millis))
+}
+
+pub(super) fn binary(bytes: &[u8]) -> Binary {
+    Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
+}
+
+/// The database has no greater whole numbers.
+pub(super) fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

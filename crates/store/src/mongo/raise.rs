@@ -18,14 +18,13 @@ use super::{
     errors::store_error,
     ids::to_bson,
     logs, named,
-    node::Node,
     stats::{self, Addition, Place},
     transaction::{Writes, all_or_nothing, checked},
 };
 
 struct Raise {
     database: Database,
-    node: Node,
+    run: oid::ObjectId,
     tenant: TenantId,
     id: oid::ObjectId,
     score: Score,
@@ -51,8 +50,8 @@ impl MongoStore {
         if logs::is_threat(score) {
             set.insert("status", doc! { "$ifNull": ["$status", logs::ACTIVE] });
         }
-        let (database, node) = (self.database.clone(), self.node.clone());
-        let mut raise = Raise { database, node, tenant, id: to_bson(id), score, set };
+        let (database, run) = (self.database.clone(), self.run);
+        let mut raise = Raise { database, run, tenant, id: to_bson(id), score, set };
         all_or_nothing(&self.client, &mut raise).await.map_err(store_error)
     }
 }
@@ -79,7 +78,7 @@ impl Writes for Raise {
         let received_at = before.get_datetime("received_at").map_err(Error::custom)?;
         let place = Place::of(self.tenant, Timestamp::from_millis(received_at.timestamp_millis()));
         let addition = [(place, Addition::of_rise(score, self.score))];
-        let added = self.database.run_command(stats::add(&self.node, addition)).session(session).await?;
+        let added = self.database.run_command(stats::add(self.run, addition)).session(session).await?;
         checked(&added)?;
         Ok(true)
     }

@@ -21,7 +21,7 @@ use thiserror::Error;
 use super::{
     MongoStore,
     errors::{damaged, store_error},
-    fields::{Fields, millis},
+    fields::{Fields, binary, int, millis},
     ids::to_bson,
     named,
 };
@@ -39,7 +39,7 @@ impl ScanArchive for MongoStore {
         let document = doc! {
             "_id": to_bson(id),
             "tenant": to_bson(scan.tenant),
-            "node": self.node.to_bson(),
+            "node": binary(&self.node.id()),
             "unfinished": true,
             "status": "queued",
             "attempts": 0_i64,
@@ -199,7 +199,7 @@ impl ScanArchive for MongoStore {
     }
 
     async fn unfinished_scans(&self) -> Result<Vec<UnfinishedScan>, StoreError> {
-        let own = doc! { "node": self.node.to_bson(), "unfinished": true };
+        let own = doc! { "node": binary(&self.node.id()), "unfinished": true };
         let again = doc! { "$set": { "status": "queued" } };
         self.documents(named::SCANS).update_many(own.clone(), again).await.map_err(store_error)?;
         let scans = self.collection(named::SCANS);
@@ -363,9 +363,4 @@ fn order(fields: Fields<'_>) -> Result<UnfinishedScan, StoreError> {
         created_at: fields.moment("created_at")?,
     };
     Ok(UnfinishedScan { id: fields.id("_id")?, attempts: attempts(fields)?, order })
-}
-
-/// The database has no greater whole numbers.
-fn int(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,8 +1,9 @@
-//! Counts per tenant, minute and node: added in the transaction that records the logs, so they can't drift from them.
-//! Each node has counters of its own, so that nodes don't wait for each other; whoever reads adds them up.
+//! Counts per tenant, minute and run of a node: added in the transaction that records the logs, so they can't drift from
+//! them. Each run has counters of its own, so that nobody waits for another node, or for the transaction that a killed
+//! process left open; whoever reads adds them up.
 
 use async_trait::async_trait;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, Document, doc, oid};
 use sentinelflow_domain::{
     analysis::Score,
     store::{MinuteCounts, StatsBook, StoreError},
@@ -17,7 +18,6 @@ use super::{
     ids::to_bson,
     logs::is_threat,
     named,
-    node::Node,
 };
 
 #[async_trait]
@@ -36,21 +36,21 @@ impl StatsBook for MongoStore {
             .map_err(store_error)?;
         let mut counts: Vec<MinuteCounts> = Vec::new();
         while found.advance().await.map_err(store_error)? {
-            let of_node = of_node(Fields(found.current()))?;
-            match counts.last_mut().filter(|last| last.minute == of_node.minute) {
+            let of_run = of_run(Fields(found.current()))?;
+            match counts.last_mut().filter(|last| last.minute == of_run.minute) {
                 Some(last) => {
-                    last.events += of_node.events;
-                    last.threats += of_node.threats;
-                    last.max_score = last.max_score.max(of_node.max_score);
+                    last.events += of_run.events;
+                    last.threats += of_run.threats;
+                    last.max_score = last.max_score.max(of_run.max_score);
                 }
-                None => counts.push(of_node),
+                None => counts.push(of_run),
             }
         }
         Ok(counts)
     }
 }
 
-fn of_node(fields: Fields<'_>) -> Result<MinuteCounts, StoreError> {
+fn of_run(fields: Fields<'_>) -> Result<MinuteCounts, StoreError> {
     Ok(MinuteCounts {
         minute: fields.document("_id")?.int("minute")?,
         events: fields.count("events")?,
@@ -60,9 +60,9 @@ fn of_node(fields: Fields<'_>) -> Result<MinuteCounts, StoreError> {
     })
 }
 
-/// Returns the condition for a tenant's minutes from one to before another, of all nodes.
+/// Returns the condition for a tenant's minutes from one to before another, of all runs.
 fn minutes(tenant: TenantId, from: i64, to: i64) -> Document {
-    let bound = |minute: i64| doc! { "tenant": to_bson(tenant), "minute": minute, "node": Bson::MinKey };
+    let bound = |minute: i64| doc! { "tenant": to_bson(tenant), "minute": minute, "run": Bson::MinKey };
     doc! { "_id": { "$gte": bound(from), "$lt": bound(to) } }
 }
 
@@ -101,10 +101,10 @@ impl Addition {
     }
 }
 
-/// Returns the command that adds to a node's counters.
-pub(super) fn add(node: &Node, additions: impl IntoIterator<Item = (Place, Addition)>) -> Document {
+/// Returns the command that adds to a run's counters.
+pub(super) fn add(run: oid::ObjectId, additions: impl IntoIterator<Item = (Place, Addition)>) -> Document {
     let updates = additions.into_iter().map(|(place, addition)| {
-        let id = doc! { "tenant": to_bson(place.tenant), "minute": place.minute, "node": node.to_bson() };
+        let id = doc! { "tenant": to_bson(place.tenant), "minute": place.minute, "run": run };
         doc! {
             "q": { "_id": id },
             "u": {

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use foldhash::fast::RandomState;
 use mongodb::{
-    bson::{Binary, Document, doc, spec::BinarySubtype},
+    bson::{Document, doc},
     options::ReturnDocument,
 };
 use sentinelflow_domain::{
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use super::{
     MongoStore,
     errors::{damaged, store_error},
-    fields::{Fields, millis},
+    fields::{Fields, binary, millis},
     ids::to_bson,
     named,
 };
@@ -203,10 +203,6 @@ impl TenantBook for MongoStore {
         }
         Ok(Some(TenantUpdate { tenant: after, migrated_logs }))
     }
-}
-
-fn binary(bytes: &[u8]) -> Binary {
-    Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() }
 }
 
 fn tenant(fields: Fields<'_>) -> Result<Tenant, StoreError> {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use foldhash::fast::RandomState;
 use mongodb::{
     Client, ClientSession, Collection, Database,
-    bson::{Document, RawDocumentBuf, doc},
+    bson::{Document, RawDocumentBuf, doc, oid},
     error::Error,
 };
 use sentinelflow_domain::store::{LogId, NewLog, StoreError};
@@ -24,7 +24,6 @@ use super::{
     fields::from_now,
     ids::{Ids, to_bson},
     logs, named,
-    node::Node,
     stats::{self, Addition, Place},
     transaction::{PATIENCE, Writes, all_or_nothing, checked},
 };
@@ -77,9 +76,9 @@ impl From<NotRecorded> for StoreError {
 
 impl Writer {
     /// Starts the task that writes; it ends when the last writer is dropped.
-    pub(super) fn start(client: Client, database: Database, node: Node, ids: Arc<Ids>) -> Self {
+    pub(super) fn start(client: Client, database: Database, run: oid::ObjectId, ids: Arc<Ids>) -> Self {
         let (sender, jobs) = mpsc::channel(MOST_WAITING);
-        let desk = Desk { client, database, node, ids, known_lead_s: 0 };
+        let desk = Desk { client, database, run, ids, known_lead_s: 0 };
         tokio::spawn(desk.work(jobs));
         Self(sender)
     }
@@ -100,7 +99,7 @@ impl Writer {
 struct Desk {
     client: Client,
     database: Database,
-    node: Node,
+    run: oid::ObjectId,
     ids: Arc<Ids>,
     /// The greatest lead that this node has written down.
     known_lead_s: u32,
@@ -149,8 +148,8 @@ impl Desk {
         let (ids, leads): (Vec<LogId>, Vec<u32>) = minted.map(|minted| (minted.id, minted.lead_s)).unzip();
         let lead_s = leads.into_iter().max().unwrap_or(0);
         let is_lead_known = lead_s <= self.known_lead_s;
-        let (database, node) = (self.database.clone(), self.node.clone());
-        Batch { database, node, jobs, ids, lead_s, is_lead_known }
+        let (database, run) = (self.database.clone(), self.run);
+        Batch { database, run, jobs, ids, lead_s, is_lead_known }
     }
 }
 
@@ -184,7 +183,7 @@ fn gather(first: Job, put_off: &mut VecDeque<Job>, jobs: &mut mpsc::Receiver<Job
 /// Logs that share a transaction.
 struct Batch {
     database: Database,
-    node: Node,
+    run: oid::ObjectId,
     jobs: Vec<Job>,
     /// The logs' ids, the same in each attempt.
     ids: Vec<LogId>,
@@ -279,8 +278,7 @@ impl Writes for Batch {
             let collection: Collection<Document> = self.database.collection(named::KEYS);
             collection.insert_many(&keys).session(&mut *session).await?;
         }
-        let added =
-            self.database.run_command(stats::add(&self.node, additions)).session(&mut *session).await?;
+        let added = self.database.run_command(stats::add(self.run, additions)).session(&mut *session).await?;
         checked(&added)?;
         if !self.is_lead_known {
             let meta: Collection<Document> = self.database.collection(named::META);

@@ -1,16 +1,17 @@
-//! The name of a node. It stays the same over restarts, so that a node finds its own scans again.
+//! A data folder as one process has it, and its name. The name stays the same over restarts, so that where many nodes
+//! share a database each finds its own scans again.
 
 use std::{
     fmt,
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{self, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use mongodb::bson::{Binary, spec::BinarySubtype};
 use thiserror::Error;
+
+use crate::private::{create_private_directory, open_private};
 
 /// The file in a node's data folder that holds its name: ten hex digits.
 const FILE_NAME: &str = "node";
@@ -18,7 +19,7 @@ const FILE_NAME: &str = "node";
 /// A node's name, which no other process uses while this value or a copy lives.
 #[derive(Debug, Clone)]
 pub struct Node {
-    pub(super) id: [u8; 5],
+    id: [u8; 5],
     _lock: Arc<File>,
 }
 
@@ -27,7 +28,7 @@ pub struct Node {
 pub enum NodeError {
     #[error("cannot create, read or write {}", path.display())]
     Unreachable { path: PathBuf, source: io::Error },
-    #[error("{} is used by another process: each node needs a data folder of its own", path.display())]
+    #[error("{} is used by another process: each server needs a data folder of its own", path.display())]
     InUse { path: PathBuf },
     #[error("{} does not hold the name of a node: ten hex digits", path.display())]
     NoName { path: PathBuf },
@@ -40,10 +41,8 @@ impl Node {
     pub fn claim(folder: &Path) -> Result<Self, NodeError> {
         let path = folder.join(FILE_NAME);
         let unreachable = |source| NodeError::Unreachable { path: path.clone(), source };
-        fs::create_dir_all(folder).map_err(unreachable)?;
-        let mut options = OpenOptions::new();
-        let mut file =
-            options.read(true).append(true).create(true).mode(0o600).open(&path).map_err(unreachable)?;
+        create_private_directory(folder).map_err(unreachable)?;
+        let mut file = open_private(&path).map_err(unreachable)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(NodeError::InUse { path }),
@@ -63,8 +62,8 @@ impl Node {
         Ok(Self { id, _lock: Arc::new(file) })
     }
 
-    pub(super) fn to_bson(&self) -> Binary {
-        Binary { subtype: BinarySubtype::Generic, bytes: self.id.to_vec() }
+    pub(crate) fn id(&self) -> [u8; 5] {
+        self.id
     }
 }
 
@@ -101,7 +100,7 @@ mod tests {
         let id = node.id;
         drop(node);
         assert_eq!(Node::claim(folder.path()).unwrap().id, id);
-        fs::write(folder.path().join(FILE_NAME), "nobody").unwrap();
+        std::fs::write(folder.path().join(FILE_NAME), "nobody").unwrap();
         assert!(matches!(Node::claim(folder.path()), Err(NodeError::NoName { .. })));
     }
 }
