@@ -22,6 +22,9 @@ pub struct ObjectId([u8; 12]);
 pub struct InvalidId;
 
 impl ObjectId {
+    /// No minted id is older.
+    pub const LOWEST: Self = Self([0; 12]);
+
     /// Assembles an id; `counter` keeps its lowest 24 bits.
     pub fn from_parts(seconds: u32, origin: [u8; 5], counter: u32) -> Self {
         let [s0, s1, s2, s3] = seconds.to_be_bytes();

@@ -63,6 +63,17 @@ pub trait LogBook: Send + Sync {
     /// Returns the tenant's logs that the filter lets through, newest first.
     async fn recent(&self, tenant: TenantId, filter: LogFilter) -> Result<Page<LogRecord>, StoreError>;
 
+    /// Returns the tenant's threats that are newer than `after`, resolved ones too, oldest first and at most `limit`;
+    /// fewer where they are large. `next` is the last of them if there are more. An id that is nobody's is a position
+    /// among the others. Whoever goes on from the last log he got misses none and gets none twice, whoever writes
+    /// meanwhile.
+    async fn threats_after(
+        &self,
+        tenant: TenantId,
+        after: LogId,
+        limit: usize,
+    ) -> Result<Page<LogRecord>, StoreError>;
+
     /// Returns the tenant's log that was recorded under an idempotency key.
     async fn recorded_under(
         &self,

@@ -30,6 +30,8 @@ pub struct Parts {
     /// Whom requests without a name belong to in `dev`; `None` in `serve`.
     pub local_tenant: Option<Tenant>,
     pub max_upload_bytes: u64,
+    /// Other servers write to the store, too.
+    pub is_store_shared: bool,
 }
 
 impl App {

@@ -20,6 +20,7 @@ use crate::{
     config::{Config, Mode, Model, StoreLocation},
     credentials::Credentials,
     hunts::{Hunts, Spool},
+    listeners::Listeners,
     reload::{Reload, load_indicators, load_rules},
     telemetry::{self, SystemClock},
     triage::Triage,
@@ -46,6 +47,7 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
         second_opinion: second_opinion(&config.model, &store, &clock)?,
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
+        listeners: Listeners::default(),
         late: TaskTracker::new(),
     };
     triage.recall().await.context("cannot read the latest logs")?;
@@ -65,6 +67,7 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
         },
         local_tenant,
         max_upload_bytes: config.max_upload_bytes,
+        is_store_shared: matches!(config.store, StoreLocation::Mongo(_)),
         clock,
         store,
     }))

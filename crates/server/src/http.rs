@@ -4,6 +4,7 @@ mod accounts;
 mod audit;
 mod docs;
 mod health;
+mod live;
 mod metrics;
 mod operator;
 mod opinion;

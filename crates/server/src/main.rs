@@ -11,6 +11,8 @@ mod boot;
 mod credentials;
 mod hunts;
 mod indicator_files;
+mod listeners;
+mod live;
 mod reload;
 mod rule_files;
 mod sightings;

@@ -7,7 +7,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use sentinelflow_domain::{clock::Clock, time::Timestamp};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{LogFormat, LogSettings};
+use crate::{
+    config::{LogFormat, LogSettings},
+    listeners,
+};
 
 /// Starts logging; the first call in a process counts.
 pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
@@ -31,6 +34,7 @@ pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
         .and_then(PrometheusBuilder::install_recorder)
         .context("cannot start counting")?;
     sentinelflow_llm::describe_meters();
+    listeners::describe_meters();
     let counted = handle.clone();
     tokio::spawn(async move {
         // Measured times are held one by one until somebody adds them up, be it that nobody reads them.

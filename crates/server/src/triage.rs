@@ -1,4 +1,4 @@
-//! The story of one log entry: decide → consult → record.
+//! The story of one log entry: decide → consult → record → tell who listens.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,6 +17,8 @@ use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
+use crate::listeners::Listeners;
+
 /// So many stored logs are seen again at start: a fraction of a second.
 const MOST_RECALLED: usize = 20_000;
 
@@ -25,6 +27,8 @@ pub struct Triage {
     pub second_opinion: Arc<dyn SecondOpinion>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
+    /// Who is told of new threats.
+    pub listeners: Listeners,
     /// Opinions that come later.
     pub late: TaskTracker,
 }
@@ -71,15 +75,18 @@ impl Triage {
         let (analysis, trace) = self.engine.analyze_for(tenant, received_at, &entry);
         let consultation = self.second_opinion.consult(tenant, &entry, &analysis);
         let judged = Judged { tenant: tenant.id, entry, analysis, trace, received_at, idempotency_key };
-        let (engine, store, late) = (Arc::clone(&self.engine), Arc::clone(&self.store), self.late.clone());
+        let (engine, store) = (Arc::clone(&self.engine), Arc::clone(&self.store));
+        let (listeners, late) = (self.listeners.clone(), self.late.clone());
         match consultation {
             Consultation::Known(opinion) => {
-                judged.record(&engine, &store, &late, InTime { opinion, later: None }).await
+                let in_time = InTime { opinion, later: None };
+                judged.record(&engine, &store, &listeners, &late, in_time).await
             }
             Consultation::Asking(asking) => {
                 // Whoever hangs up meanwhile has sent it all the same.
-                let recorded =
-                    tokio::spawn(async move { judged.record(&engine, &store, &late, asking.await).await });
+                let recorded = tokio::spawn(async move {
+                    judged.record(&engine, &store, &listeners, &late, asking.await).await
+                });
                 recorded.await?
             }
         }
@@ -125,6 +132,7 @@ impl Judged {
         self,
         engine: &Engine,
         store: &Arc<dyn Store>,
+        listeners: &Listeners,
         late: &TaskTracker,
         InTime { opinion, later }: InTime,
     ) -> Result<Triaged, TriageError> {
@@ -139,10 +147,14 @@ impl Judged {
         }
         let recorded = recorded?;
         if let (Recorded::New(log_id), Some(later)) = (&recorded, later) {
-            late.spawn(add_later(later, Arc::clone(store), tenant, *log_id, Arc::clone(&analysis)));
+            let (store, listeners) = (Arc::clone(store), listeners.clone());
+            late.spawn(add_later(later, store, listeners, tenant, *log_id, Arc::clone(&analysis)));
         }
         match recorded {
-            Recorded::New(log_id) => Ok(Triaged { log_id, analysis, is_replay: false }),
+            Recorded::New(log_id) => {
+                listeners.recorded(tenant, log_id, analysis.score);
+                Ok(Triaged { log_id, analysis, is_replay: false })
+            }
             Recorded::Before(log) => Ok(Triaged::again(*log)),
             Recorded::KeyOfAnotherEntry => Err(TriageError::KeyOfAnotherEntry),
         }
@@ -153,6 +165,7 @@ impl Judged {
 async fn add_later(
     later: impl Future<Output = Opinion>,
     store: Arc<dyn Store>,
+    listeners: Listeners,
     tenant: TenantId,
     log_id: LogId,
     analysis: Arc<Analysis>,
@@ -162,8 +175,13 @@ async fn add_later(
         // It tells nothing that is not stored.
         return;
     }
+    let was_threat = analysis.score.is_threat();
     let analysis = Arc::unwrap_or_clone(analysis).raised_by(opinion);
-    if let Err(error) = store.add_opinion(tenant, log_id, Arc::new(analysis)).await {
+    let becomes_threat = !was_threat && analysis.score.is_threat();
+    let adding = store.add_opinion(tenant, log_id, Arc::new(analysis));
+    let added =
+        if becomes_threat { listeners.raise(tenant, log_id, adding).await } else { adding.await.map(drop) };
+    if let Err(error) = added {
         error!(log.id = %log_id, error = ?error, "The opinion on log {log_id} came late and can't be stored");
     }
 }

@@ -25,10 +25,10 @@ use mongodb::{
     options::{FindOneAndUpdateOptions, ReturnDocument},
 };
 use sentinelflow_domain::{
-    analysis::Analysis,
+    analysis::{Analysis, Severity},
     store::{
-        IdempotencyKey, LogBook, LogFilter, LogId, LogRecord, NewLog, Owner, Page, Recorded, Store,
-        StoreError,
+        IdempotencyKey, LogBook, LogFilter, LogId, LogRecord, NewLog, Owner, Page, Recorded, StatusFilter,
+        Store, StoreError,
     },
     tenant::TenantId,
     time::Timestamp,
@@ -86,6 +86,29 @@ impl MongoStore {
         Ok(u32::try_from(lead).unwrap_or(u32::MAX))
     }
 
+    /// Returns logs by their ids, upwards (1) or downwards (-1), by way of the index for a status.
+    async fn page(
+        &self,
+        query: Document,
+        status: StatusFilter,
+        direction: i32,
+        limit: usize,
+    ) -> Result<Page<LogRecord>, StoreError> {
+        let one_more = u32::try_from(limit).unwrap_or(u32::MAX).saturating_add(1);
+        let logs = self.collection(named::LOGS);
+        let found = logs.find(query).sort(doc! { "_id": direction }).limit(i64::from(one_more));
+        // All of a page in one answer.
+        let mut found = found.hint(logs::hint(status)).batch_size(one_more).await.map_err(store_error)?;
+        let mut items = Vec::new();
+        while found.advance().await.map_err(store_error)? {
+            items.push(logs::record(found.current())?);
+        }
+        let has_more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| has_more).map(|last| last.id);
+        Ok(Page { items, next })
+    }
+
     fn documents(&self, name: &str) -> Collection<Document> {
         self.database.collection(name)
     }
@@ -123,21 +146,23 @@ impl LogBook for MongoStore {
     async fn recent(&self, tenant: TenantId, filter: LogFilter) -> Result<Page<LogRecord>, StoreError> {
         let lead_s = if filter.until.is_some() { self.id_lead_s().await? } else { 0 };
         let query = logs::query(tenant, &filter, lead_s);
-        let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX - 1);
-        let logs = self.collection(named::LOGS);
-        let found = logs.find(query).sort(doc! { "_id": -1 }).limit(limit + 1);
-        // All of a page in one answer.
-        let at_once = u32::try_from(filter.limit).unwrap_or(u32::MAX).saturating_add(1);
-        let found = found.hint(logs::hint(filter.status)).batch_size(at_once);
-        let mut found = found.await.map_err(store_error)?;
-        let mut items = Vec::new();
-        while found.advance().await.map_err(store_error)? {
-            items.push(logs::record(found.current())?);
-        }
-        let has_more = items.len() > filter.limit;
-        items.truncate(filter.limit);
-        let next = items.last().filter(|_| has_more).map(|last| last.id);
-        Ok(Page { items, next })
+        self.page(query, filter.status, -1, filter.limit).await
+    }
+
+    // In order within one node; what another node commits late may lie behind a cursor.
+    async fn threats_after(
+        &self,
+        tenant: TenantId,
+        after: LogId,
+        limit: usize,
+    ) -> Result<Page<LogRecord>, StoreError> {
+        let query = doc! {
+            "tenant": to_bson(tenant),
+            "status": { "$in": [logs::ACTIVE, logs::RESOLVED] },
+            "_id": { "$gt": to_bson(after) },
+            "score": { "$gte": i32::from(Severity::Low.lowest_score().value()) },
+        };
+        self.page(query, StatusFilter::Active, 1, limit).await
     }
 
     async fn recorded_under(

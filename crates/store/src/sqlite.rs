@@ -139,6 +139,22 @@ impl LogBook for SqliteStore {
         self.readers.run(move |connection| logs::recent(connection, origin, tenant, &filter)).await
     }
 
+    async fn threats_after(
+        &self,
+        tenant: TenantId,
+        after: LogId,
+        limit: usize,
+    ) -> Result<Page<LogRecord>, StoreError> {
+        let Some(tenant) = self.origin.row(tenant) else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
+        let origin = self.origin;
+        let threats = move |connection: &Connection| {
+            logs::threats_after(connection, origin, tenant, origin.row_up_to(after), limit)
+        };
+        self.readers.run(threats).await
+    }
+
     async fn replay(
         &self,
         since: Timestamp,

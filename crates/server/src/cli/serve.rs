@@ -87,6 +87,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     announce(&config, &listener, &app.triage.engine)?;
     let stop = async {
         told_to_stop.await;
+        app.triage.listeners.close();
         app.hunts.stop_jobs();
     };
     http::serve(listener, http::Api::new(&app), config.max_connections, stop).await;

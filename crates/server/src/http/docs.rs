@@ -13,7 +13,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{accounts, audit, error, health, metrics, operator, opinion, security, stats};
+use super::{accounts, audit, error, health, live, metrics, operator, opinion, security, stats};
 use crate::app::App;
 
 #[derive(OpenApi)]
@@ -49,6 +49,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(accounts::routes())
         .merge(security::routes())
         .merge(opinion::routes())
+        .merge(live::routes())
         .merge(stats::routes())
         .merge(audit::routes())
         .merge(operator::routes())
@@ -103,6 +104,15 @@ pub struct NotDoneProblem;
 impl IntoResponses for NotDoneProblem {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&[(409, "The scan is not done")])
+    }
+}
+
+/// The failure of a call that only so many may make at once.
+pub struct TooManyProblem;
+
+impl IntoResponses for TooManyProblem {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[(429, "As many of these are open as may be")])
     }
 }
 

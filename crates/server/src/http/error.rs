@@ -14,7 +14,10 @@ use tracing::error;
 use utoipa::ToSchema;
 
 use super::request_id;
-use crate::{credentials::CredentialsError, hunts::HuntError, reload::ReloadError, triage::TriageError};
+use crate::{
+    credentials::CredentialsError, hunts::HuntError, live::LiveError, reload::ReloadError,
+    triage::TriageError,
+};
 
 /// A failure as the caller will read it.
 #[derive(Debug, Clone)]
@@ -218,6 +221,20 @@ impl From<TriageError> for ApiError {
             ),
             TriageError::Store(error) => error.into(),
             TriageError::BrokeOff(_) => Self::server(&error),
+        }
+    }
+}
+
+impl From<LiveError> for ApiError {
+    fn from(error: LiveError) -> Self {
+        match error {
+            LiveError::TooMany(error) => Self::client(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_streams",
+                format!("{error}; close one, or try again when one has ended."),
+            )
+            .with_header(header::RETRY_AFTER, HeaderValue::from_static("10")),
+            LiveError::Store(error) => error.into(),
         }
     }
 }

@@ -277,7 +277,7 @@ fn json(answer: &impl Serialize) -> JsonText {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = LogRecord)]
-struct LogShape<'a> {
+pub struct LogShape<'a> {
     #[schema(example = "65b21f3e9c1d4a0007f3a1b2")]
     id: String,
     #[schema(example = "Nginx Gateway")]
@@ -302,7 +302,7 @@ struct LogShape<'a> {
 }
 
 impl<'a> LogShape<'a> {
-    fn of(log: &'a LogRecord) -> Result<Self, ApiError> {
+    pub fn of(log: &'a LogRecord) -> Result<Self, ApiError> {
         Ok(Self {
             id: log.id.to_string(),
             source: log.entry.source.as_str(),

@@ -12,8 +12,8 @@ use sentinelflow_mongod::ReplicaSet;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::{
-    Agent,
-    http::{HeaderMap, Request},
+    Agent, Body,
+    http::{HeaderMap, Request, Response},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sentinelflow");
@@ -178,6 +178,16 @@ impl TestServer {
 
     pub fn delete_as(&self, key: &str, path: &str) -> Answer {
         self.send("DELETE", path, &[("authorization", &format!("Bearer {key}"))], Vec::new())
+    }
+
+    /// Asks for what may never end, and returns once it begins.
+    pub fn open(&self, path: &str, headers: &[(&str, &str)]) -> Response<Body> {
+        let mut request = Request::get(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(()).expect("a valid request");
+        self.agent.run(request).unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {

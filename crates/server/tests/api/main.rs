@@ -16,3 +16,4 @@ mod operator;
 mod scans;
 mod second_opinion;
 mod security;
+mod stream;

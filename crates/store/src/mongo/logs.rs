@@ -7,7 +7,7 @@ use mongodb::{
     options::Hint,
 };
 use sentinelflow_domain::{
-    analysis::{Analysis, Score, Severity},
+    analysis::{Analysis, Severity},
     id::ObjectId,
     log_entry::{LogEntry, Message, Metadata, Source},
     store::{IdempotencyKey, LogFilter, LogRecord, NewLog, StatusFilter, StoreError},
@@ -30,11 +30,6 @@ pub(super) const RESOLVED: &str = "resolved";
 pub(super) const BY_AGE: &str = "of_tenant_by_age";
 pub(super) const BY_STATUS: &str = "of_tenant_by_status";
 
-/// Whether a log with this score is a threat.
-pub(super) fn is_threat(score: Score) -> bool {
-    score.severity() > Severity::None
-}
-
 /// What a document says of an analysis.
 pub(super) fn json_of(analysis: &Analysis) -> String {
     serde_json::to_string(analysis).expect("an analysis is plain data")
@@ -46,7 +41,7 @@ pub(super) fn document(id: ObjectId, log: &NewLog, json: &str) -> RawDocumentBuf
     let mut document = RawDocumentBuf::new();
     document.append(cstr!("_id"), to_bson(id));
     document.append(cstr!("tenant"), to_bson(*tenant));
-    if is_threat(analysis.score) {
+    if analysis.score.is_threat() {
         document.append(cstr!("status"), ACTIVE);
     }
     document.append(cstr!("received_at"), millis(*received_at));

@@ -47,7 +47,7 @@ impl MongoStore {
             "summary": { "$literal": &*analysis.summary },
             "analysis": { "$literal": logs::json_of(analysis) },
         };
-        if logs::is_threat(score) {
+        if score.is_threat() {
             set.insert("status", doc! { "$ifNull": ["$status", logs::ACTIVE] });
         }
         let (database, run) = (self.database.clone(), self.run);

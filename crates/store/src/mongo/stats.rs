@@ -16,7 +16,6 @@ use super::{
     errors::{damaged, store_error},
     fields::Fields,
     ids::to_bson,
-    logs::is_threat,
     named,
 };
 
@@ -90,13 +89,13 @@ impl Place {
 impl Addition {
     pub(super) fn add_log(&mut self, score: Score) {
         self.events += 1;
-        self.threats += i64::from(is_threat(score));
+        self.threats += i64::from(score.is_threat());
         self.max_score = self.max_score.max(score.value());
     }
 
     /// What it adds that a log's score rose.
     pub(super) fn of_rise(before: Score, after: Score) -> Self {
-        let is_new_threat = is_threat(after) && !is_threat(before);
+        let is_new_threat = after.is_threat() && !before.is_threat();
         Self { events: 0, threats: i64::from(is_new_threat), max_score: after.value() }
     }
 }

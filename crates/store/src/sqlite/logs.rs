@@ -224,6 +224,51 @@ pub(super) enum Part {
     Filed,
 }
 
+/// Once threats hold so much text, the next page begins: whoever reads them may be slow and hold many.
+const THREATS_PAGE_BYTES: usize = 256 * 1024;
+
+/// Returns a page of the tenant's threats in the rows above `after`, oldest first.
+pub(super) fn threats_after(
+    connection: &Connection,
+    origin: Origin,
+    tenant: i64,
+    after: i64,
+    limit: usize,
+) -> rusqlite::Result<Page<LogRecord>> {
+    let snapshot = connection.unchecked_transaction()?;
+    let most = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+    let mut select = snapshot.prepare_cached(&threats_query())?;
+    let rows = select.query_map([tenant, after, most], |row| row.get(0))?;
+    let rows: Vec<i64> = rows.collect::<rusqlite::Result<_>>()?;
+    let (mut items, mut bytes) = (Vec::new(), 0);
+    for row in rows.iter().take(limit) {
+        if bytes >= THREATS_PAGE_BYTES {
+            break;
+        }
+        if let Some(log) = find(&snapshot, origin, tenant, *row)? {
+            bytes += log.entry.message.as_str().len() + log.entry.metadata.as_str().len();
+            items.push(log);
+        }
+    }
+    let has_more = items.len() < rows.len();
+    let next = items.last().filter(|_| has_more).map(|last| last.id);
+    Ok(Page { items, next })
+}
+
+/// Merges three lists that each stand in order: of what is filed the active and the resolved threats, and what is not.
+fn threats_query() -> String {
+    format!(
+        "SELECT id FROM filed_logs INDEXED BY filed_active
+         WHERE tenant = ?1 AND score >= 20 AND resolved_at IS NULL AND id > ?2
+         UNION ALL
+         SELECT id FROM filed_logs INDEXED BY filed_resolved
+         WHERE tenant = ?1 AND score >= 20 AND resolved_at IS NOT NULL AND id > ?2
+         UNION ALL
+         SELECT id FROM logs WHERE tenant = ?1 AND score >= 20 AND id > max({NEWEST_FILED}, ?2)
+         ORDER BY id LIMIT ?3"
+    )
+}
+
 /// So many logs are replayed at once: each may be large.
 const REPLAY_PAGE: i64 = 200;
 
@@ -410,6 +455,15 @@ mod tests {
             let plan = plan(&sql);
             assert_eq!(plan, format!("SEARCH {search}"));
         }
+        let threats = plan(&threats_query());
+        for search in [
+            "filed_logs USING INDEX filed_active (tenant=? AND rowid>?)",
+            "filed_logs USING INDEX filed_resolved (tenant=? AND rowid>?)",
+            "logs USING INTEGER PRIMARY KEY (rowid>?)",
+        ] {
+            assert!(threats.contains(&format!("SEARCH {search}")), "{threats}");
+        }
+        assert!(!threats.contains("SCAN logs") && !threats.contains("TEMP B-TREE"), "{threats}");
         let expired = plan(exchanges::REMOVE_EXPIRED);
         assert!(expired.contains("INDEX verdicts_by_expiry (expires_at<?)"), "{expired}");
         assert!(!expired.contains("SCAN") && !expired.contains("TEMP B-TREE"), "{expired}");

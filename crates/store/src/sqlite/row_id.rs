@@ -25,6 +25,11 @@ impl Origin {
         (id.origin() == self.0).then(|| first_row_of(id.seconds()) + i64::from(id.counter()))
     }
 
+    /// Returns the row above which exactly the rows with ids newer than `id` lie, also for an id minted elsewhere.
+    pub(super) fn row_up_to(self, id: ObjectId) -> i64 {
+        self.row(id).unwrap_or_else(|| self.rows_before(id) - 1)
+    }
+
     /// Returns the row that exactly the rows with ids older than `id` lie below, also for an id minted elsewhere.
     pub(super) fn rows_before(self, id: ObjectId) -> i64 {
         match self.0.cmp(&id.origin()) {
@@ -92,6 +97,7 @@ mod tests {
             let id = ObjectId::from_parts(here.0, origin.0, here.1);
             let other = ObjectId::from_parts(there.0, [there.1; 5], there.2);
             prop_assert_eq!(id < other, origin.row(id).unwrap() < origin.rows_before(other));
+            prop_assert_eq!(id > other, origin.row(id).unwrap() > origin.row_up_to(other));
         }
 
         #[test]

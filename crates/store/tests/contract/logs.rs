@@ -356,7 +356,7 @@ pub(crate) async fn an_analysis_comes_back_with_what_a_model_said(store: AnyStor
 }
 
 /// Enough for a store to put what came before where it keeps things for long.
-async fn record_many_others(store: &AnyStore, tenant: TenantId) {
+pub(crate) async fn record_many_others(store: &AnyStore, tenant: TenantId) {
     record_all(store, (0..300).map(|_| log(tenant, "other", 0)).collect()).await;
 }
 

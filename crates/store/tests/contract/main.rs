@@ -12,6 +12,7 @@ mod rename;
 mod scans;
 mod stats;
 mod tenants;
+mod threats;
 
 mod mongo;
 mod sqlite;
@@ -41,6 +42,13 @@ macro_rules! keeps_its_promises {
                 logs::a_late_opinion_never_lowers_a_score,
                 logs::a_late_opinion_leaves_a_resolved_log_resolved,
                 logs::a_late_opinion_of_another_tenants_log_changes_nothing,
+                threats::the_oldest_come_first_and_none_before_the_cursor,
+                threats::benign_logs_are_left_out_and_resolved_threats_are_not,
+                threats::a_raised_log_stands_in_its_old_place,
+                threats::another_tenants_threats_are_not_there,
+                threats::an_id_of_nobody_is_a_position,
+                threats::large_threats_come_in_short_pages_and_none_is_missed,
+                threats::whoever_walks_under_eight_writers_misses_none_and_gets_none_twice,
                 rename::everything_moves_at_once,
                 rename::a_new_tenant_may_take_the_old_name_and_sees_nothing,
                 rename::nothing_is_lost_or_doubled_under_eight_writers,

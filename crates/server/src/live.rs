@@ -1,0 +1,169 @@
+//! A tenant's threats as they come: each once, in the order of recording. The store is asked, as far as the last answer
+//! reached, whenever somebody was heard to record; so nothing is queued for a slow reader.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use sentinelflow_domain::{
+    store::{LogFilter, LogId, LogRecord, StatusFilter, Store, StoreError},
+    tenant::TenantId,
+};
+use thiserror::Error;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::listeners::{Listener, Listeners, TooMany};
+
+/// How many threats are read at once, large ones fewer.
+const PAGE: usize = 100;
+/// After so long without news that is told, and the store looked into: another process may have written to it.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The least time between two looks. Whatever is recorded meanwhile costs one look.
+const BREATH: Duration = Duration::from_millis(20);
+/// How long a failed look waits for the next try, at first and at most.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LAST_RETRY: Duration = Duration::from_secs(15);
+
+/// What there is to say.
+#[derive(Debug)]
+pub enum News {
+    /// Whoever has got it goes on from its id.
+    Threat(LogRecord),
+    /// A log that became a threat when newer ones were told already; its id is no place to go on from.
+    Late(LogRecord),
+    /// Too many became threats late: from this log on some are not told.
+    Missed(LogId),
+    /// The store gave no answer; it is asked again. Nothing is skipped.
+    Trouble(StoreError),
+    /// Nothing has happened for a while.
+    Quiet,
+}
+
+#[derive(Debug, Error)]
+pub enum LiveError {
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One reader's place among a tenant's threats.
+pub struct Live {
+    store: Arc<dyn Store>,
+    tenant: TenantId,
+    listener: Listener,
+    /// Every threat up to here has been read, but for those that came behind it.
+    position: LogId,
+    ready: VecDeque<News>,
+    behind: VecDeque<LogId>,
+    /// There is something to read without anybody's wake.
+    has_more: bool,
+    /// Not to look before.
+    rest: Instant,
+    retry: Duration,
+    heartbeat: Instant,
+}
+
+impl Live {
+    /// Opens the stream of what is recorded from now on; or of what was recorded `after` a log, and of what will be.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        listeners: &Listeners,
+        tenant: TenantId,
+        after: Option<LogId>,
+    ) -> Result<Self, LiveError> {
+        // Before the store is asked for the start: what is recorded meanwhile is heard of.
+        let listener = listeners.listen(tenant, after)?;
+        let position = if let Some(after) = after {
+            after
+        } else {
+            let start = newest(&*store, tenant).await?;
+            listener.start_at(start);
+            start
+        };
+        Ok(Self {
+            store,
+            tenant,
+            listener,
+            position,
+            ready: VecDeque::new(),
+            behind: VecDeque::new(),
+            has_more: true,
+            rest: Instant::now(),
+            retry: FIRST_RETRY,
+            heartbeat: Instant::now() + HEARTBEAT,
+        })
+    }
+
+    /// Returns where whoever gets nothing any more can go on from.
+    pub fn position(&self) -> LogId {
+        self.position
+    }
+
+    /// Returns the next news; `None` once the server ends.
+    pub async fn next(&mut self) -> Option<News> {
+        let closing = self.listener.closing();
+        let news = tokio::select! {
+            biased;
+            () = closing.cancelled() => return None,
+            news = self.news() => news,
+        };
+        self.heartbeat = Instant::now() + HEARTBEAT;
+        Some(news)
+    }
+
+    async fn news(&mut self) -> News {
+        loop {
+            if let Some(news) = self.ready.pop_front() {
+                return news;
+            }
+            let mut is_quiet = false;
+            if !self.has_more && self.behind.is_empty() {
+                is_quiet = timeout_at(self.heartbeat, self.listener.woken()).await.is_err();
+            }
+            sleep_until(self.rest).await;
+            if let Err(error) = self.look().await {
+                return self.trouble(error);
+            }
+            self.retry = FIRST_RETRY;
+            if is_quiet && self.ready.is_empty() && self.behind.is_empty() {
+                return News::Quiet;
+            }
+        }
+    }
+
+    /// Reads the next log behind the position, or else a page of what is newer.
+    async fn look(&mut self) -> Result<(), StoreError> {
+        if let Some(id) = self.behind.front() {
+            let log = self.store.find(self.tenant, *id).await?;
+            self.behind.pop_front();
+            self.ready.extend(log.map(News::Late));
+            return Ok(());
+        }
+        let nothing_is_raised = self.listener.nothing_is_raised().await;
+        let page = self.store.threats_after(self.tenant, self.position, PAGE).await?;
+        let (behind, lost) = self.listener.take_told(self.position);
+        drop(nothing_is_raised);
+        self.behind.extend(behind);
+        self.ready.extend(lost.map(News::Missed));
+        self.position = page.items.last().map_or(self.position, |last| last.id);
+        self.ready.extend(page.items.into_iter().map(News::Threat));
+        self.has_more = page.next.is_some();
+        if !self.has_more {
+            self.rest = Instant::now() + BREATH;
+        }
+        Ok(())
+    }
+
+    fn trouble(&mut self, error: StoreError) -> News {
+        self.has_more = true;
+        self.rest = Instant::now() + self.retry;
+        self.retry = (self.retry * 2).min(LAST_RETRY);
+        News::Trouble(error)
+    }
+}
+
+/// Returns the tenant's newest log; of none, a place before all that come.
+async fn newest(store: &dyn Store, tenant: TenantId) -> Result<LogId, StoreError> {
+    let newest = LogFilter { limit: 1, status: StatusFilter::All, ..LogFilter::default() };
+    let page = store.recent(tenant, newest).await?;
+    Ok(page.items.first().map_or(LogId::LOWEST, |log| log.id))
+}
