@@ -41,11 +41,11 @@ impl Mongod {
 
     /// Starts a mongod with these arguments besides the usual ones, and doesn't wait for it.
     pub(crate) fn spawn(arguments: &[String]) -> Self {
+        let mut command = Command::new(binary::find());
         let port = ports::free();
         let folder = tempfile::Builder::new().prefix("sentinelflow-mongod-").tempdir();
         // From here on the keeper removes it: a static is never dropped.
         let folder = folder.expect("the temporary folder can be written").keep();
-        let mut command = Command::new(binary::find());
         command
             .args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--quiet", "--port", &port.to_string()])
             .args(["--wiredTigerCacheSizeGB", "0.25"])
@@ -88,7 +88,10 @@ impl Mongod {
     }
 
     pub(crate) async fn accepts_connections(&self) {
-        let connect = async || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.ok();
+        let connect = async || {
+            assert!(!self.has_ended(), "mongod ended by itself\n{}", self.end_of_log());
+            TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.ok()
+        };
         wait_for("a connection to mongod", || self.end_of_log(), connect).await;
     }
 
@@ -120,6 +123,12 @@ impl Mongod {
         let lines: Vec<&str> = log.lines().collect();
         let shown = lines.len().saturating_sub(LINES_OF_LOG_SHOWN);
         format!("--- mongod on {}:\n{}\n", self.address(), lines[shown..].join("\n"))
+    }
+
+    /// Tells on Linux whether it ended without a kill; elsewhere patience must end first.
+    fn has_ended(&self) -> bool {
+        // Until the keeper looks after it, it is a zombie.
+        fs::read_to_string(format!("/proc/{}/stat", self.pid())).is_ok_and(|stat| stat.contains(") Z "))
     }
 
     fn keeper(&self) -> MutexGuard<'_, Keeper> {

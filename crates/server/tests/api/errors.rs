@@ -185,6 +185,7 @@ fn the_description_names_every_call_of_the_reference() {
         ("/audit/baselines/{name}", "delete"),
         ("/audit/logs", "get"),
         ("/security/logs/{username}/{log_id}/opinion", "get"),
+        ("/security/stream/{username}", "get"),
         ("/operator/reload", "post"),
         ("/metrics", "get"),
         ("/healthz", "get"),

@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use mongodb::{
     Client, Database, IndexModel,
-    bson::{Document, doc, oid},
+    bson::{DateTime, Document, doc, oid},
     error::{Error as DriverError, ErrorKind},
     options::{ClientOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria},
 };
-use sentinelflow_domain::id::ObjectId;
+use sentinelflow_domain::{id::ObjectId, time::Timestamp};
 use thiserror::Error;
 
 use super::{
@@ -92,7 +92,8 @@ impl MongoStore {
         check(&database).await?;
         prepare(&database).await?;
         let newest = newest_id(&database).await?;
-        let ids = Arc::new(Ids::new(node.id(), newest));
+        let now = DateTime::now().timestamp_millis();
+        let ids = Arc::new(Ids::new(node.id(), newest, Timestamp::from_millis(now)));
         let run = oid::ObjectId::new();
         let writer = Writer::start(client.clone(), database.clone(), run, Arc::clone(&ids));
         Ok(Self { client, database, node, run, ids, directory: Arc::new(Directory::default()), writer })

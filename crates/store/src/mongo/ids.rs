@@ -38,9 +38,14 @@ pub(super) struct Minted {
 }
 
 impl Ids {
-    /// Goes on after the newest id of the whole store, so that a restart mints no older one.
-    pub(super) fn new(origin: [u8; 5], newest: Option<ObjectId>) -> Self {
-        Self(Mutex::new(IdMint::new(origin, newest)))
+    /// Goes on after the newest id of the whole store, so that a restart mints no older one; a second after it and after
+    /// `now`, because a process of the same name that was killed may have left a transaction open with ids up to then.
+    pub(super) fn new(origin: [u8; 5], newest: Option<ObjectId>, now: Timestamp) -> Self {
+        let last = newest.map(|newest| {
+            let second = newest.seconds().max(second_of(now)).saturating_add(1);
+            ObjectId::from_parts(second, origin, 0)
+        });
+        Self(Mutex::new(IdMint::new(origin, last)))
     }
 
     pub(super) fn mint(&self, moment: Timestamp) -> Minted {
