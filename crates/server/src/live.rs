@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use sentinelflow_domain::{
-    store::{LogFilter, LogId, LogRecord, StatusFilter, Store, StoreError},
+    store::{LogBook, LogFilter, LogId, LogRecord, StatusFilter, StoreError},
     tenant::TenantId,
 };
 use thiserror::Error;
@@ -16,7 +16,7 @@ use crate::listeners::{Listener, Listeners, TooMany};
 const PAGE: usize = 100;
 /// After so long without news that is told, and the store looked into: another process may have written to it.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// The least time between two looks. Whatever is recorded meanwhile costs one look.
+/// The least time from a look that reached the end to the next one. Whatever is recorded meanwhile costs one look.
 const BREATH: Duration = Duration::from_millis(20);
 /// How long a failed look waits for the next try, at first and at most.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
@@ -47,7 +47,7 @@ pub enum LiveError {
 
 /// One reader's place among a tenant's threats.
 pub struct Live {
-    store: Arc<dyn Store>,
+    store: Arc<dyn LogBook>,
     tenant: TenantId,
     listener: Listener,
     /// Every threat up to here has been read, but for those that came behind it.
@@ -65,7 +65,7 @@ pub struct Live {
 impl Live {
     /// Opens the stream of what is recorded from now on; or of what was recorded `after` a log, and of what will be.
     pub async fn open(
-        store: Arc<dyn Store>,
+        store: Arc<dyn LogBook>,
         listeners: &Listeners,
         tenant: TenantId,
         after: Option<LogId>,
@@ -162,8 +162,11 @@ impl Live {
 }
 
 /// Returns the tenant's newest log; of none, a place before all that come.
-async fn newest(store: &dyn Store, tenant: TenantId) -> Result<LogId, StoreError> {
+async fn newest(store: &dyn LogBook, tenant: TenantId) -> Result<LogId, StoreError> {
     let newest = LogFilter { limit: 1, status: StatusFilter::All, ..LogFilter::default() };
     let page = store.recent(tenant, newest).await?;
     Ok(page.items.first().map_or(LogId::LOWEST, |log| log.id))
 }
+
+#[cfg(test)]
+mod tests;
