@@ -174,7 +174,6 @@ fn the_description_names_every_call_of_the_reference() {
         ("/security/logs/{username}", "get"),
         ("/security/logs/{username}/{log_id}", "get"),
         ("/security/stats/{username}", "get"),
-        ("/security/stream/{username}", "get"),
         ("/security/issue/{issue_id}", "delete"),
         ("/audit/scan", "post"),
         ("/audit/scan/{scan_id}", "get"),
