@@ -36,7 +36,7 @@ pub type LogId = ObjectId;
 
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// The store can't answer now; nothing was changed.
+    /// The store can't answer now; whoever needs to know whether it changed anything asks it later.
     #[error("the store is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What was asked contradicts what is stored, such as a name that is taken.

@@ -33,6 +33,7 @@ use sentinelflow_domain::{
     tenant::TenantId,
     time::Timestamp,
 };
+use tokio::time::timeout;
 
 pub use self::connect::ConnectError;
 use self::{
@@ -40,6 +41,7 @@ use self::{
     fields::{Fields, millis},
     ids::{Ids, to_bson},
     tenants::Directory,
+    transaction::ATTEMPT,
     writer::{ID_LEAD, Writer, Written},
 };
 use crate::node::Node;
@@ -120,11 +122,11 @@ impl Store for MongoStore {
         let meta = self.documents(named::META);
         let now = mongodb::bson::DateTime::now();
         let node = format!("node {}", self.node);
-        meta.update_one(doc! { "_id": node }, doc! { "$set": { "pinged_at": now } })
-            .upsert(true)
-            .await
-            .map(drop)
-            .map_err(store_error)
+        let ping = meta.update_one(doc! { "_id": node }, doc! { "$set": { "pinged_at": now } }).upsert(true);
+        match timeout(ATTEMPT, ping).await {
+            Ok(written) => written.map(drop).map_err(store_error),
+            Err(late) => Err(StoreError::Unavailable(Box::new(late))),
+        }
     }
 }
 

@@ -86,7 +86,7 @@ const READ: [(u16, &str); 7] = [
     (404, "Not there, or another tenant's"),
     (422, "Well-formed but invalid; `errors` names each fault"),
     (500, "Something failed inside; nothing was changed"),
-    (503, "A dependency is down; nothing was accepted"),
+    (503, "A dependency is down; nothing was acknowledged"),
 ];
 
 /// The failures of a call that reads or changes something by its path and query.

@@ -71,13 +71,13 @@ impl ApiError {
         )
     }
 
-    /// A dependency is down; the request was not accepted and may be sent again.
+    /// A dependency is down; the request was not acknowledged and may be sent again.
     fn unavailable(cause: &dyn std::error::Error) -> Self {
         error!(request.id = %request_id::current(), error = %Chain(cause), "A dependency is unavailable: {}", Chain(cause));
         Self::client(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
-            "The server can't store anything now; nothing was accepted. Try again.",
+            "The store gives no answer now; nothing was acknowledged. Try again; an Idempotency-Key stores an event once.",
         )
         .with_header(header::RETRY_AFTER, HeaderValue::from_static("2"))
     }

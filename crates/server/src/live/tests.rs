@@ -7,6 +7,7 @@ use sentinelflow_domain::{
     store::{IdempotencyKey, NewLog, Owner, Page, Recorded},
     time::Timestamp,
 };
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -15,6 +16,7 @@ use super::*;
 struct Shelf {
     logs: Mutex<Vec<LogRecord>>,
     failures_to_come: Mutex<usize>,
+    is_read: Notify,
 }
 
 impl Shelf {
@@ -48,6 +50,11 @@ impl LogBook for Shelf {
         limit: usize,
     ) -> Result<Page<LogRecord>, StoreError> {
         let mut items = self.answer()?;
+        // What others do now is not in the answer.
+        self.is_read.notify_waiters();
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
         items.retain(|log| log.id > after && log.analysis.score.is_threat());
         let has_more = items.len() > limit;
         items.truncate(limit);
@@ -229,6 +236,22 @@ async fn a_raised_log_is_told_once_whether_it_was_passed_or_not() {
     let mut all = told(&mut live, 2).await;
     all.sort_unstable();
     assert_eq!(all, [(false, 1), (true, 3)]);
+    nothing_else(&scene, &mut live).await;
+}
+
+#[tokio::test]
+async fn a_log_that_is_raised_while_the_store_is_read_is_told() {
+    let scene = Scene::new();
+    let mut live = scene.open(None).await;
+    scene.record(1, 0);
+    scene.record(2, 50);
+    let raise_meanwhile = async {
+        scene.shelf.is_read.notified().await;
+        scene.raise(1).await;
+    };
+    let (first, ()) = tokio::join!(told(&mut live, 1), raise_meanwhile);
+    assert_eq!(first, [(true, 2)]);
+    assert_eq!(told(&mut live, 1).await, [(false, 1)]);
     nothing_else(&scene, &mut live).await;
 }
 

@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeSet,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use serde_json::json;
@@ -71,11 +71,11 @@ fn an_update_that_changes_nothing_or_asks_for_the_impossible_is_refused() {
 fn a_rename_under_eight_writers_loses_nothing_and_doubles_nothing() {
     let server = TestServer::dev();
     server.sign_up("before");
-    let done = AtomicBool::new(false);
+    let (done, written) = (AtomicBool::new(false), AtomicUsize::new(0));
     let acknowledged: Vec<String> = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..8)
             .map(|writer| {
-                let (server, done) = (&server, &done);
+                let (server, done, written) = (&server, &done, &written);
                 scope.spawn(move || {
                     let mut ids = Vec::new();
                     while !done.load(Ordering::Relaxed) {
@@ -83,7 +83,10 @@ fn a_rename_under_eight_writers_loses_nothing_and_doubles_nothing() {
                             let answer =
                                 server.post(&format!("/security/analyze/{name}"), &reference_entry());
                             match answer.status {
-                                200 => ids.push(answer.text("log_id")),
+                                200 => {
+                                    ids.push(answer.text("log_id"));
+                                    written.fetch_add(1, Ordering::Relaxed);
+                                }
                                 404 => {}
                                 status => panic!("{status}: {}", answer.body),
                             }
@@ -98,9 +101,11 @@ fn a_rename_under_eight_writers_loses_nothing_and_doubles_nothing() {
                 .patch(&format!("/security/user/update/{from}"), &json!({"new_username": to}))
                 .assert_status(200);
         };
-        for _ in 0..10 {
+        let mut rounds = 0;
+        while rounds < 10 || written.load(Ordering::Relaxed) <= 100 {
             rename("before", "after");
             rename("after", "before");
+            rounds += 1;
         }
         rename("before", "after");
         done.store(true, Ordering::Relaxed);

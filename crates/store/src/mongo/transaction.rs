@@ -16,7 +16,7 @@ use super::errors::may_pass;
 /// Longer than an election takes (`electionTimeoutMillis`, 10 s), and than most clients wait.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// A member that hangs must not be waited for as long as that.
-const ATTEMPT: Duration = Duration::from_secs(4);
+pub(super) const ATTEMPT: Duration = Duration::from_secs(4);
 
 /// What is written in one transaction. It may run several times, also after it was committed without anybody hearing
 /// of it: then it must find its own traces and change nothing.
