@@ -59,6 +59,9 @@ pub struct MongoStore {
     writer: Writer,
 }
 
+/// So many bytes of threats are read at once by whoever follows them.
+const MOST_THREAT_BYTES: usize = 256 * 1024;
+
 /// The names of the collections.
 mod named {
     pub(super) const TENANTS: &str = "tenants";
@@ -88,25 +91,30 @@ impl MongoStore {
         Ok(u32::try_from(lead).unwrap_or(u32::MAX))
     }
 
-    /// Returns logs by their ids, upwards (1) or downwards (-1), by way of the index for a status.
+    /// Returns logs by their ids, upwards (1) or downwards (-1), by way of the index for a status; fewer than `limit`
+    /// where they have so many bytes.
     async fn page(
         &self,
         query: Document,
         status: StatusFilter,
         direction: i32,
         limit: usize,
+        most_bytes: usize,
     ) -> Result<Page<LogRecord>, StoreError> {
         let one_more = u32::try_from(limit).unwrap_or(u32::MAX).saturating_add(1);
         let logs = self.collection(named::LOGS);
         let found = logs.find(query).sort(doc! { "_id": direction }).limit(i64::from(one_more));
         // All of a page in one answer.
         let mut found = found.hint(logs::hint(status)).batch_size(one_more).await.map_err(store_error)?;
-        let mut items = Vec::new();
+        let (mut items, mut bytes, mut has_more) = (Vec::new(), 0, false);
         while found.advance().await.map_err(store_error)? {
+            if items.len() >= limit || bytes >= most_bytes {
+                has_more = true;
+                break;
+            }
+            bytes += found.current().as_bytes().len();
             items.push(logs::record(found.current())?);
         }
-        let has_more = items.len() > limit;
-        items.truncate(limit);
         let next = items.last().filter(|_| has_more).map(|last| last.id);
         Ok(Page { items, next })
     }
@@ -148,7 +156,7 @@ impl LogBook for MongoStore {
     async fn recent(&self, tenant: TenantId, filter: LogFilter) -> Result<Page<LogRecord>, StoreError> {
         let lead_s = if filter.until.is_some() { self.id_lead_s().await? } else { 0 };
         let query = logs::query(tenant, &filter, lead_s);
-        self.page(query, filter.status, -1, filter.limit).await
+        self.page(query, filter.status, -1, filter.limit, usize::MAX).await
     }
 
     // In order within one node; what another node commits late may lie behind a cursor.
@@ -164,7 +172,7 @@ impl LogBook for MongoStore {
             "_id": { "$gt": to_bson(after) },
             "score": { "$gte": i32::from(Severity::Low.lowest_score().value()) },
         };
-        self.page(query, StatusFilter::Active, 1, limit).await
+        self.page(query, StatusFilter::Active, 1, limit, MOST_THREAT_BYTES).await
     }
 
     async fn recorded_under(
