@@ -33,7 +33,7 @@ use sentinelflow_domain::{
     tenant::TenantId,
     time::Timestamp,
 };
-use tokio::time::timeout;
+use tokio::{sync::RwLock, time::timeout};
 
 pub use self::connect::ConnectError;
 use self::{
@@ -57,6 +57,8 @@ pub struct MongoStore {
     ids: Arc<Ids>,
     directory: Arc<Directory>,
     writer: Writer,
+    /// Held, not alone, while an exchange is being kept.
+    exchanges_under_way: Arc<RwLock<()>>,
 }
 
 /// So many bytes of threats are read at once by whoever follows them.
@@ -142,6 +144,8 @@ impl Store for MongoStore {
 impl LogBook for MongoStore {
     async fn record(&self, log: NewLog) -> Result<Recorded, StoreError> {
         self.must_know(log.tenant).await?;
+        // What a log tells of a request to a model can be read once the log can.
+        drop(self.exchanges_under_way.write().await);
         let (tenant, entry) = (log.tenant, log.idempotency_key.is_some().then(|| log.entry.clone()));
         match self.writer.record(log).await? {
             Written::New(id) => Ok(Recorded::New(id)),

@@ -2,6 +2,8 @@
 //! others is found by asking about each one alone.
 
 use std::{
+    future::ready,
+    pin::pin,
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -9,7 +11,7 @@ use std::{
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sentinelflow_domain::{
     analysis::Degraded,
-    second_opinion::{AskedIn, Exchange, ExchangeId, ModelVerdict, RememberedVerdict, Spend},
+    second_opinion::{AskedIn, Exchange, ExchangeId, ModelVerdict, QuestionKey, RememberedVerdict, Spend},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -135,6 +137,10 @@ impl Inner {
             Ok(verdicts) if batch.len() == 1 => self.to_remember(&batch, verdicts, asked_at),
             _ => Vec::new(),
         };
+        for known in &remembered {
+            self.remembered.insert((tenant, known.key), known.clone().into());
+        }
+        let answered: Vec<QuestionKey> = remembered.iter().map(|known| known.key).collect();
         let kept = Exchange {
             id: exchange,
             asked_at,
@@ -146,16 +152,26 @@ impl Inner {
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             spent,
         };
-        // Whoever is told of a request can read it back.
-        match self.book.keep_exchange(tenant, kept, remembered.clone()).await {
-            Ok(()) => {
-                for known in remembered {
-                    self.remembered.insert((tenant, known.key), known.into());
-                }
+        // It is on its way to the store before anybody is told, and shares the commit of the logs that follow.
+        let mut keeping = pin!(self.book.keep_exchange(tenant, kept, remembered));
+        let kept = tokio::select! {
+            biased;
+            kept = &mut keeping => Some(kept),
+            () = ready(()) => None,
+        };
+        let spoilt = self.tell(tenant, batch, read, &prompt, exchange, calls_left);
+        let kept = match kept {
+            Some(kept) => kept,
+            None => keeping.await,
+        };
+        if let Err(error) = kept {
+            error!(error = ?error, "What was sent to the model can't be kept");
+            // Later events are not to name a request that can't be read back.
+            for key in answered {
+                self.remembered.invalidate(&(tenant, key));
             }
-            Err(error) => error!(error = ?error, "What was sent to the model can't be kept"),
         }
-        self.tell(tenant, batch, read, &prompt, exchange, calls_left)
+        spoilt
     }
 
     /// Tells those who wait. Returns them instead if it is worth asking about fewer of them at once.

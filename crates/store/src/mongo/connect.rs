@@ -96,7 +96,9 @@ impl MongoStore {
         let ids = Arc::new(Ids::new(node.id(), newest, Timestamp::from_millis(now)));
         let run = oid::ObjectId::new();
         let writer = Writer::start(client.clone(), database.clone(), run, Arc::clone(&ids));
-        Ok(Self { client, database, node, run, ids, directory: Arc::new(Directory::default()), writer })
+        let directory = Arc::new(Directory::default());
+        let exchanges_under_way = Arc::default();
+        Ok(Self { client, database, node, run, ids, directory, writer, exchanges_under_way })
     }
 }
 

@@ -34,6 +34,7 @@ impl ExchangeBook for MongoStore {
         exchange: Exchange,
         verdicts: Vec<RememberedVerdict>,
     ) -> Result<(), StoreError> {
+        let _under_way = self.exchanges_under_way.read().await;
         self.must_know(tenant).await?;
         let verdicts: Vec<Document> =
             verdicts.iter().map(|verdict| upsert(tenant, verdict, exchange.asked_at)).collect();
