@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := $(TARGET_DIR)/checks-venv
 MONGOD := $(abspath $(TARGET_DIR))/mongod/mongod
 # Whoever has a mongod of another kind names it here.
-export SENTINELFLOW_TEST_MONGOD ?= $(MONGOD)
+export TEST_MONGOD ?= $(MONGOD)
 
 # Which fuzz target, for how long, and in which of rustup's toolchains.
 TARGET ?= analyze
@@ -36,7 +36,7 @@ check:
 	cargo clippy --locked --manifest-path fuzz/Cargo.toml --no-default-features -- --deny warnings
 
 ## Fetch the mongod that tests start (x86-64 Linux)
-mongod: $(SENTINELFLOW_TEST_MONGOD)
+mongod: $(TEST_MONGOD)
 
 ## Look for an input that breaks a parser's promise (needs cargo-fuzz): make fuzz TARGET=csv SECONDS=600
 fuzz:

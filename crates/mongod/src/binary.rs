@@ -7,7 +7,7 @@ use std::{
 
 /// Returns the mongod that the environment names, the one on the PATH, or the one that `make mongod` fetched.
 pub(crate) fn find() -> PathBuf {
-    if let Some(named) = env::var_os("SENTINELFLOW_TEST_MONGOD").map(PathBuf::from) {
+    if let Some(named) = env::var_os("TEST_MONGOD").map(PathBuf::from) {
         assert!(named.is_file(), "no mongod is at {} (`make mongod` fetches one)", named.display());
         return named;
     }
@@ -16,7 +16,7 @@ pub(crate) fn find() -> PathBuf {
     on_path
         .chain(in_target_folder())
         .find(|path| path.is_file())
-        .expect("no mongod is there: `make mongod` fetches one, SENTINELFLOW_TEST_MONGOD names another")
+        .expect("no mongod is there: `make mongod` fetches one, TEST_MONGOD names another")
 }
 
 fn in_target_folder() -> Vec<PathBuf> {
