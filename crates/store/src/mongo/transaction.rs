@@ -11,7 +11,7 @@ use mongodb::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::errors::may_pass;
+use super::errors::{is_duplicate, may_pass};
 
 /// Longer than an election takes (`electionTimeoutMillis`, 10 s), and than most clients wait.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,6 +37,8 @@ pub(super) async fn all_or_nothing<W: Writes>(client: &Client, writes: &mut W) -
         let attempt = timeout(ATTEMPT, attempt(client, writes, is_again)).await;
         let failure = match attempt {
             Ok(Ok(done)) => return Ok(done),
+            // What an attempt before has written may only now be there: the next attempt finds it.
+            Ok(Err(error)) if is_again && is_duplicate(&error) => error,
             Ok(Err(error)) if !may_pass(&error) => return Err(error),
             Ok(Err(error)) => error,
             Err(_) => Error::from(std::io::Error::from(std::io::ErrorKind::TimedOut)),
