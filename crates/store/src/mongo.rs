@@ -2,6 +2,7 @@
 //! What is acknowledged was written by a majority of its members and is in their journals.
 
 mod connect;
+mod deadline;
 mod errors;
 mod fields;
 mod ids;
@@ -37,11 +38,10 @@ use tokio::{sync::RwLock, time::timeout};
 
 pub use self::connect::ConnectError;
 use self::{
-    errors::store_error,
+    deadline::{ATTEMPT, InTime as _},
     fields::{Fields, millis},
     ids::{Ids, to_bson},
     tenants::Directory,
-    transaction::ATTEMPT,
     writer::{ID_LEAD, Writer, Written},
 };
 use crate::node::Node;
@@ -87,8 +87,7 @@ impl MongoStore {
 
     /// Returns how many seconds ids ever ran ahead of the receipt of their logs, on any node.
     async fn id_lead_s(&self) -> Result<u32, StoreError> {
-        let lead =
-            self.collection(named::META).find_one(doc! { "_id": ID_LEAD }).await.map_err(store_error)?;
+        let lead = self.collection(named::META).find_one(doc! { "_id": ID_LEAD }).in_time().await?;
         let lead = lead.map(|lead| Fields(&lead).int("value")).transpose()?.unwrap_or(0);
         Ok(u32::try_from(lead).unwrap_or(u32::MAX))
     }
@@ -107,9 +106,9 @@ impl MongoStore {
         let logs = self.collection(named::LOGS);
         let found = logs.find(query).sort(doc! { "_id": direction }).limit(i64::from(one_more));
         // All of a page in one answer.
-        let mut found = found.hint(logs::hint(status)).batch_size(one_more).await.map_err(store_error)?;
+        let mut found = found.hint(logs::hint(status)).batch_size(one_more).in_time().await?;
         let (mut items, mut bytes, mut has_more) = (Vec::new(), 0, false);
-        while found.advance().await.map_err(store_error)? {
+        while found.advance().in_time().await? {
             if items.len() >= limit || bytes >= most_bytes {
                 has_more = true;
                 break;
@@ -134,7 +133,7 @@ impl Store for MongoStore {
         let node = format!("node {}", self.node);
         let ping = meta.update_one(doc! { "_id": node }, doc! { "$set": { "pinged_at": now } }).upsert(true);
         match timeout(ATTEMPT, ping).await {
-            Ok(written) => written.map(drop).map_err(store_error),
+            Ok(written) => written.map(drop).map_err(errors::store_error),
             Err(late) => Err(StoreError::Unavailable(Box::new(late))),
         }
     }
@@ -185,7 +184,7 @@ impl LogBook for MongoStore {
         key: &IdempotencyKey,
     ) -> Result<Option<LogRecord>, StoreError> {
         let keys = self.collection(named::KEYS);
-        let found = keys.find_one(doc! { "_id": logs::key_id(tenant, key) }).await.map_err(store_error)?;
+        let found = keys.find_one(doc! { "_id": logs::key_id(tenant, key) }).in_time().await?;
         match found {
             Some(found) => self.find(tenant, Fields(&found).id("log")?).await,
             None => Ok(None),
@@ -205,7 +204,7 @@ impl LogBook for MongoStore {
             Some(to_bson(after))
         } else {
             let oldest = logs.find_one(doc! {}).sort(doc! { "_id": -1 }).skip(newest as u64);
-            let oldest = oldest.projection(doc! { "_id": 1 }).await.map_err(store_error)?;
+            let oldest = oldest.projection(doc! { "_id": 1 }).in_time().await?;
             oldest.map(|oldest| Fields(&oldest).id("_id").map(to_bson)).transpose()?
         };
         let mut range = doc! { "$gte": to_bson(ids::first_of_second(since)) };
@@ -214,9 +213,9 @@ impl LogBook for MongoStore {
         }
         let query = doc! { "_id": range, "received_at": { "$gte": millis(since) } };
         let found = logs.find(query).sort(doc! { "_id": 1 }).limit(AT_ONCE);
-        let mut found = found.await.map_err(store_error)?;
+        let mut found = found.in_time().await?;
         let mut page = Vec::new();
-        while found.advance().await.map_err(store_error)? {
+        while found.advance().in_time().await? {
             page.push((Fields(found.current()).id("tenant")?, logs::record(found.current())?));
         }
         Ok(page)
@@ -224,7 +223,7 @@ impl LogBook for MongoStore {
 
     async fn find(&self, tenant: TenantId, id: LogId) -> Result<Option<LogRecord>, StoreError> {
         let query = doc! { "_id": to_bson(id), "tenant": to_bson(tenant) };
-        let found = self.collection(named::LOGS).find_one(query).await.map_err(store_error)?;
+        let found = self.collection(named::LOGS).find_one(query).in_time().await?;
         found.map(|found| logs::record(&found)).transpose()
     }
 
@@ -253,7 +252,7 @@ impl LogBook for MongoStore {
         let after = FindOneAndUpdateOptions::builder().return_document(ReturnDocument::After).build();
         let logs = self.collection(named::LOGS);
         let resolved = logs.find_one_and_update(query, update).with_options(after);
-        let resolved = resolved.projection(doc! { "resolved_at": 1 }).await.map_err(store_error)?;
+        let resolved = resolved.projection(doc! { "resolved_at": 1 }).in_time().await?;
         resolved.map(|log| Fields(&log).moment("resolved_at")).transpose()
     }
 }

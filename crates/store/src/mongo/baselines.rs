@@ -15,6 +15,7 @@ use sentinelflow_domain::{
 
 use super::{
     MongoStore,
+    deadline::InTime as _,
     errors::{damaged, store_error},
     fields::{Fields, binary, int, millis},
     ids::to_bson,
@@ -33,7 +34,7 @@ impl BaselineBook for MongoStore {
         // Nobody finds the pieces before the baseline leads to them.
         for (place, piece) in (0_i64..).zip(baseline.bytes.chunks(PIECE_BYTES)) {
             let piece = doc! { "_id": { "content": content, "place": place }, "bytes": binary(piece) };
-            pieces.insert_one(piece).await.map_err(store_error)?;
+            pieces.insert_one(piece).in_time().await?;
         }
         let mut put = Put { database: self.database.clone(), baseline, content };
         let done = all_or_nothing(&self.client, &mut put).await.map_err(store_error);
@@ -45,14 +46,13 @@ impl BaselineBook for MongoStore {
 
     async fn baseline(&self, tenant: TenantId, name: &BaselineName) -> Result<Option<Vec<u8>>, StoreError> {
         let baselines = self.collection(named::BASELINES);
-        let found = baselines.find_one(doc! { "_id": id(tenant, name) }).await.map_err(store_error)?;
+        let found = baselines.find_one(doc! { "_id": id(tenant, name) }).in_time().await?;
         let Some(found) = found else { return Ok(None) };
         let content = to_bson(Fields(&found).id("content")?);
         let mut bytes = Vec::new();
         let pieces = self.collection(named::BASELINE_PIECES);
-        let mut found =
-            pieces.find(of_content(content)).sort(doc! { "_id": 1 }).await.map_err(store_error)?;
-        while found.advance().await.map_err(store_error)? {
+        let mut found = pieces.find(of_content(content)).sort(doc! { "_id": 1 }).in_time().await?;
+        while found.advance().in_time().await? {
             bytes.extend_from_slice(Fields(found.current()).bytes("bytes")?);
         }
         Ok(Some(bytes))
@@ -61,9 +61,9 @@ impl BaselineBook for MongoStore {
     async fn baselines(&self, tenant: TenantId) -> Result<Vec<BaselineSummary>, StoreError> {
         let baselines = self.collection(named::BASELINES);
         let found = baselines.find(of_tenant(tenant)).sort(doc! { "_id": 1 });
-        let mut found = found.await.map_err(store_error)?;
+        let mut found = found.in_time().await?;
         let mut summaries = Vec::new();
-        while found.advance().await.map_err(store_error)? {
+        while found.advance().in_time().await? {
             let fields = Fields(found.current());
             summaries.push(BaselineSummary {
                 name: fields.document("_id")?.text("name")?.parse().map_err(damaged)?,
@@ -79,7 +79,7 @@ impl BaselineBook for MongoStore {
     async fn remove_baseline(&self, tenant: TenantId, name: &BaselineName) -> Result<bool, StoreError> {
         let baselines = self.collection(named::BASELINES);
         let removed = baselines.find_one_and_delete(doc! { "_id": id(tenant, name) });
-        let Some(removed) = removed.await.map_err(store_error)? else { return Ok(false) };
+        let Some(removed) = removed.in_time().await? else { return Ok(false) };
         self.remove_pieces(to_bson(Fields(&removed).id("content")?)).await?;
         Ok(true)
     }
@@ -88,7 +88,7 @@ impl BaselineBook for MongoStore {
 impl MongoStore {
     async fn remove_pieces(&self, content: oid::ObjectId) -> Result<(), StoreError> {
         let pieces = self.documents(named::BASELINE_PIECES);
-        pieces.delete_many(of_content(content)).await.map(drop).map_err(store_error)
+        pieces.delete_many(of_content(content)).in_time().await.map(drop)
     }
 }
 

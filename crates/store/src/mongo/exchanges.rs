@@ -15,6 +15,7 @@ use sentinelflow_domain::{
 
 use super::{
     MongoStore,
+    deadline::InTime as _,
     errors::{damaged, store_error},
     fields::{Fields, binary, from_now, int, millis},
     ids::to_bson,
@@ -50,7 +51,7 @@ impl ExchangeBook for MongoStore {
 
     async fn exchange(&self, tenant: TenantId, id: ExchangeId) -> Result<Option<Exchange>, StoreError> {
         let query = doc! { "_id": binary(&id.0), "tenant": to_bson(tenant) };
-        let found = self.collection(named::EXCHANGES).find_one(query).await.map_err(store_error)?;
+        let found = self.collection(named::EXCHANGES).find_one(query).in_time().await?;
         found.map(|found| exchange(id, Fields(&found))).transpose()
     }
 
@@ -65,9 +66,9 @@ impl ExchangeBook for MongoStore {
         }
         let ids: Vec<Document> = keys.iter().map(|key| verdict_id(tenant, *key)).collect();
         let query = doc! { "_id": { "$in": ids }, "expires_at": { "$gt": millis(now) } };
-        let mut found = self.collection(named::VERDICTS).find(query).await.map_err(store_error)?;
+        let mut found = self.collection(named::VERDICTS).find(query).in_time().await?;
         let mut verdicts = Vec::new();
-        while found.advance().await.map_err(store_error)? {
+        while found.advance().in_time().await? {
             let fields = Fields(found.current());
             let key = fields.document("_id")?.bytes("key")?.try_into().map_err(damaged)?;
             verdicts.push(RememberedVerdict {
@@ -81,7 +82,7 @@ impl ExchangeBook for MongoStore {
 
     async fn spent(&self, tenant: TenantId, day: i64) -> Result<Spend, StoreError> {
         let spends = self.collection(named::SPENDS);
-        let found = spends.find_one(doc! { "_id": spend_id(tenant, day) }).await.map_err(store_error)?;
+        let found = spends.find_one(doc! { "_id": spend_id(tenant, day) }).in_time().await?;
         let Some(found) = found else { return Ok(Spend::default()) };
         Ok(Spend { tokens: Fields(&found).count("tokens")?, nano_usd: Fields(&found).count("nano_usd")? })
     }

@@ -20,7 +20,8 @@ use thiserror::Error;
 
 use super::{
     MongoStore,
-    errors::{damaged, store_error},
+    deadline::InTime as _,
+    errors::damaged,
     fields::{Fields, binary, int, millis},
     ids::to_bson,
     named,
@@ -50,7 +51,7 @@ impl ScanArchive for MongoStore {
             "baseline": scan.baseline.as_ref().map(BaselineName::as_str),
             "options": options,
         };
-        self.documents(named::SCANS).insert_one(document).await.map_err(store_error)?;
+        self.documents(named::SCANS).insert_one(document).in_time().await?;
         Ok(id)
     }
 
@@ -59,7 +60,7 @@ impl ScanArchive for MongoStore {
         let start = doc! { "$set": { "status": "running" }, "$inc": { "attempts": 1_i64 } };
         let scans = self.collection(named::SCANS);
         let started = scans.find_one_and_update(query, start);
-        let started = started.return_document(ReturnDocument::After).await.map_err(store_error)?;
+        let started = started.return_document(ReturnDocument::After).in_time().await?;
         started.map(|scan| attempts(Fields(&scan))).transpose()
     }
 
@@ -76,7 +77,7 @@ impl ScanArchive for MongoStore {
         let report = serde_json::to_string(&finished.report).map_err(damaged)?;
         let collection = self.documents(named::SCAN_THREATS);
         for piece in pieces {
-            collection.insert_many(piece).await.map_err(store_error)?;
+            collection.insert_many(piece).in_time().await?;
         }
         // Nobody finds the rows before the scan leads to them.
         let done = doc! {
@@ -129,7 +130,7 @@ impl ScanArchive for MongoStore {
         if self.change(waiting, cancelled).await? {
             return Ok(Some(Discarded::Cancelled));
         }
-        let removed = self.documents(named::SCANS).delete_one(query).await.map_err(store_error)?;
+        let removed = self.documents(named::SCANS).delete_one(query).in_time().await?;
         if removed.deleted_count == 0 {
             return Ok(None);
         }
@@ -139,7 +140,7 @@ impl ScanArchive for MongoStore {
 
     async fn scan(&self, tenant: TenantId, scan: ScanId) -> Result<Option<ScanRecord>, StoreError> {
         let query = doc! { "_id": to_bson(scan), "tenant": to_bson(tenant) };
-        let found = self.collection(named::SCANS).find_one(query).await.map_err(store_error)?;
+        let found = self.collection(named::SCANS).find_one(query).in_time().await?;
         let Some(found) = found else { return Ok(None) };
         let fields = Fields(&found);
         let limit = usize::try_from(fields.int("shown_rows")?).unwrap_or(usize::MAX);
@@ -159,7 +160,7 @@ impl ScanArchive for MongoStore {
         limit: usize,
     ) -> Result<Option<ScanState<Page<Anomaly, u64>>>, StoreError> {
         let query = doc! { "_id": to_bson(scan), "tenant": to_bson(tenant) };
-        let found = self.collection(named::SCANS).find_one(query).await.map_err(store_error)?;
+        let found = self.collection(named::SCANS).find_one(query).in_time().await?;
         let Some(found) = found else { return Ok(None) };
         let fields = Fields(&found);
         let state = state(fields, |_| Ok(()))?;
@@ -187,9 +188,9 @@ impl ScanArchive for MongoStore {
         let scans = self.collection(named::SCANS);
         let found = scans.find(query).sort(doc! { "_id": -1 }).limit(most);
         let found = found.projection(doc! { "report": 0, "options": 0 });
-        let mut found = found.await.map_err(store_error)?;
+        let mut found = found.in_time().await?;
         let mut items = Vec::new();
-        while found.advance().await.map_err(store_error)? {
+        while found.advance().in_time().await? {
             items.push(summary(Fields(found.current()))?);
         }
         let has_more = items.len() > limit;
@@ -201,12 +202,12 @@ impl ScanArchive for MongoStore {
     async fn unfinished_scans(&self) -> Result<Vec<UnfinishedScan>, StoreError> {
         let own = doc! { "node": binary(&self.node.id()), "unfinished": true };
         let again = doc! { "$set": { "status": "queued" } };
-        self.documents(named::SCANS).update_many(own.clone(), again).await.map_err(store_error)?;
+        self.documents(named::SCANS).update_many(own.clone(), again).in_time().await?;
         let scans = self.collection(named::SCANS);
         let found = scans.find(own).sort(doc! { "_id": 1 });
-        let mut found = found.await.map_err(store_error)?;
+        let mut found = found.in_time().await?;
         let mut unfinished = Vec::new();
-        while found.advance().await.map_err(store_error)? {
+        while found.advance().in_time().await? {
             unfinished.push(order(Fields(found.current()))?);
         }
         for scan in &unfinished {
@@ -220,13 +221,13 @@ impl ScanArchive for MongoStore {
 impl MongoStore {
     /// Changes a scan; `false` if none is as the query says.
     async fn change(&self, query: Document, update: Document) -> Result<bool, StoreError> {
-        let changed = self.documents(named::SCANS).update_one(query, update).await.map_err(store_error)?;
+        let changed = self.documents(named::SCANS).update_one(query, update).in_time().await?;
         Ok(changed.matched_count > 0)
     }
 
     async fn remove_rows(&self, which: Document) -> Result<(), StoreError> {
         let rows = self.documents(named::SCAN_THREATS);
-        rows.delete_many(which).await.map(drop).map_err(store_error)
+        rows.delete_many(which).in_time().await.map(drop)
     }
 
     /// Returns rows of a scan that is done, by falling score, those behind the first `after`.
@@ -239,8 +240,8 @@ impl MongoStore {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let collection = self.collection(named::SCAN_THREATS);
         let found = collection.find(of_scan.range(after));
-        let mut found = found.sort(doc! { "_id": 1 }).limit(limit).await.map_err(store_error)?;
-        while found.advance().await.map_err(store_error)? {
+        let mut found = found.sort(doc! { "_id": 1 }).limit(limit).in_time().await?;
+        while found.advance().in_time().await? {
             rows.push(serde_json::from_str(Fields(found.current()).text("threat")?).map_err(damaged)?);
         }
         Ok(rows)

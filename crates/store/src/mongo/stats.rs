@@ -11,13 +11,7 @@ use sentinelflow_domain::{
     time::Timestamp,
 };
 
-use super::{
-    MongoStore,
-    errors::{damaged, store_error},
-    fields::Fields,
-    ids::to_bson,
-    named,
-};
+use super::{MongoStore, deadline::InTime as _, errors::damaged, fields::Fields, ids::to_bson, named};
 
 #[async_trait]
 impl StatsBook for MongoStore {
@@ -31,10 +25,10 @@ impl StatsBook for MongoStore {
             .collection(named::MINUTES)
             .find(minutes(tenant, from, to))
             .sort(doc! { "_id": 1 })
-            .await
-            .map_err(store_error)?;
+            .in_time()
+            .await?;
         let mut counts: Vec<MinuteCounts> = Vec::new();
-        while found.advance().await.map_err(store_error)? {
+        while found.advance().in_time().await? {
             let of_run = of_run(Fields(found.current()))?;
             match counts.last_mut().filter(|last| last.minute == of_run.minute) {
                 Some(last) => {

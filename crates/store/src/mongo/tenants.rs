@@ -22,7 +22,8 @@ use tokio::time::Instant;
 
 use super::{
     MongoStore,
-    errors::{damaged, store_error},
+    deadline::InTime as _,
+    errors::damaged,
     fields::{Fields, binary, millis},
     ids::to_bson,
     named,
@@ -96,7 +97,7 @@ impl MongoStore {
             return Ok(());
         }
         let tenants = self.collection(named::TENANTS);
-        let found = tenants.find_one(doc! { "_id": to_bson(tenant) }).await.map_err(store_error)?;
+        let found = tenants.find_one(doc! { "_id": to_bson(tenant) }).in_time().await?;
         found.ok_or(StoreError::Conflict)?;
         self.directory.add(tenant);
         Ok(())
@@ -108,7 +109,7 @@ impl MongoStore {
         }
         let since = Instant::now();
         let tenants = self.collection(named::TENANTS);
-        let Some(found) = tenants.find_one(look_up.query()).await.map_err(store_error)? else {
+        let Some(found) = tenants.find_one(look_up.query()).in_time().await? else {
             return Ok(None);
         };
         let tenant = tenant(Fields(&found))?;
@@ -137,7 +138,7 @@ impl TenantBook for MongoStore {
         if let Some(key) = &api_key {
             document.insert("api_keys", vec![binary(&key.0)]);
         }
-        self.documents(named::TENANTS).insert_one(document).await.map_err(store_error)?;
+        self.documents(named::TENANTS).insert_one(document).in_time().await?;
         self.directory.add(tenant.id);
         Ok(tenant)
     }
@@ -152,7 +153,7 @@ impl TenantBook for MongoStore {
 
     async fn password_of(&self, tenant: TenantId) -> Result<Option<PasswordHash>, StoreError> {
         let tenants = self.collection(named::TENANTS);
-        let found = tenants.find_one(doc! { "_id": to_bson(tenant) }).await.map_err(store_error)?;
+        let found = tenants.find_one(doc! { "_id": to_bson(tenant) }).in_time().await?;
         let Some(found) = found else { return Ok(None) };
         Ok(Fields(&found).text_if_any("password")?.map(|phc| PasswordHash::new(phc.to_owned())))
     }
@@ -179,12 +180,12 @@ impl TenantBook for MongoStore {
         let tenants = self.collection(named::TENANTS);
         let query = doc! { "_id": to_bson(tenant) };
         let before = if set.is_empty() {
-            tenants.find_one(query).await
+            tenants.find_one(query).in_time().await
         } else {
             let update = tenants.find_one_and_update(query, doc! { "$set": set });
-            update.return_document(ReturnDocument::Before).await
+            update.return_document(ReturnDocument::Before).in_time().await
         };
-        let Some(before) = before.map_err(store_error)? else { return Ok(None) };
+        let Some(before) = before? else { return Ok(None) };
         let changed_at = Instant::now();
         self.directory.forget(tenant);
         let before = self::tenant(Fields(&before))?;

@@ -11,12 +11,10 @@ use mongodb::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::errors::{is_duplicate, may_pass};
-
-/// Longer than an election takes (`electionTimeoutMillis`, 10 s), and than most clients wait.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
-/// A member that hangs must not be waited for as long as that.
-pub(super) const ATTEMPT: Duration = Duration::from_secs(4);
+use super::{
+    deadline::{ATTEMPT, PATIENCE},
+    errors::{is_duplicate, may_pass},
+};
 
 /// What is written in one transaction. It may run several times, also after it was committed without anybody hearing
 /// of it: then it must find its own traces and change nothing.

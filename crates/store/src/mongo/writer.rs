@@ -20,12 +20,13 @@ use tokio::{
 };
 
 use super::{
+    deadline::PATIENCE,
     errors::{may_pass, store_error},
     fields::from_now,
     ids::{Ids, to_bson},
     logs, named,
     stats::{self, Addition, Place},
-    transaction::{PATIENCE, Writes, all_or_nothing, checked},
+    transaction::{Writes, all_or_nothing, checked},
 };
 
 /// So many logs may wait; beyond that the store says that it is unavailable.
