@@ -3,6 +3,7 @@
 
 mod baselines;
 mod exchanges;
+mod feed;
 mod scans;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use self::{
         MOST_BASELINES, NewBaseline,
     },
     exchanges::ExchangeBook,
+    feed::{FollowedThreats, Happened, ThreatFeed},
     scans::{
         Discarded, FinishedScan, KEPT_JSON_BYTES, KEPT_ROWS, NewScan, ScanArchive, ScanFailure, ScanFigures,
         ScanId, ScanRecord, ScanState, ScanSummary, UnfinishedScan,

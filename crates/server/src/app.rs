@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use sentinelflow_domain::{clock::Clock, store::Store, tenant::Tenant};
+use sentinelflow_domain::{
+    clock::Clock,
+    store::{Store, ThreatFeed},
+    tenant::Tenant,
+};
 
 use crate::{
     config::Mode,
@@ -30,8 +34,8 @@ pub struct Parts {
     /// Whom requests without a name belong to in `dev`; `None` in `serve`.
     pub local_tenant: Option<Tenant>,
     pub max_upload_bytes: u64,
-    /// Other servers write to the store, too.
-    pub is_store_shared: bool,
+    /// There where other servers write to the store, too.
+    pub feed: Option<Arc<dyn ThreatFeed>>,
 }
 
 impl App {

@@ -7,7 +7,7 @@ use sentinelflow_detect::Engine;
 use sentinelflow_domain::{
     clock::Clock,
     second_opinion::SecondOpinion,
-    store::{ExchangeBook, NewTenant, Store},
+    store::{ExchangeBook, NewTenant, Store, ThreatFeed},
     tenant::{Plan, Tenant, Username},
 };
 use sentinelflow_llm::{Consultant, NoModel};
@@ -35,7 +35,7 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
     let node = Node::claim(&config.data).context("the data folder can't be used")?;
     let folder = config.rules.clone();
     let rules = tokio::task::spawn_blocking(move || load_rules(folder.as_deref()));
-    let store = open_store(&config.store, &node).await?;
+    let (store, feed) = open_store(&config.store, &node).await?;
     let local_tenant = local_tenant(config.mode, &*store, &*clock).await?;
     let (rules, _) = rules.await.context("the rules cannot be loaded")??;
     let engine = Arc::new(Engine::new(rules));
@@ -67,23 +67,27 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
         },
         local_tenant,
         max_upload_bytes: config.max_upload_bytes,
-        is_store_shared: matches!(config.store, StoreLocation::Mongo(_)),
+        feed,
         clock,
         store,
     }))
 }
 
-async fn open_store(location: &StoreLocation, node: &Node) -> anyhow::Result<Arc<dyn Store>> {
+/// Returns the store, and what it tells of other servers where there may be some.
+async fn open_store(
+    location: &StoreLocation,
+    node: &Node,
+) -> anyhow::Result<(Arc<dyn Store>, Option<Arc<dyn ThreatFeed>>)> {
     match location {
         StoreLocation::Sqlite(path) => {
             let store = SqliteStore::open(path)
                 .with_context(|| format!("cannot open the store {}", path.display()))?;
-            Ok(Arc::new(store))
+            Ok((Arc::new(store), None))
         }
         StoreLocation::Mongo(url) => {
             let store =
                 MongoStore::open(url.as_str(), node.clone()).await.context("cannot open the store")?;
-            Ok(Arc::new(store))
+            Ok((Arc::new(store.clone()), Some(Arc::new(store))))
         }
     }
 }

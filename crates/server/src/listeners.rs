@@ -38,10 +38,16 @@ pub struct Listeners(Arc<Inner>);
 struct Inner {
     /// How many listen. Whoever records asks this first, and mostly nothing else.
     count: AtomicUsize,
-    of_tenants: RwLock<HashMap<TenantId, Vec<Arc<Ear>>>>,
+    of_tenants: RwLock<HashMap<TenantId, OfTenant>>,
     /// Shared while a log is raised, alone while a listener looks: it sees a raise and hears of it, or neither.
     gates: [AsyncRwLock<()>; GATES],
     closing: CancellationToken,
+}
+
+#[derive(Default)]
+struct OfTenant {
+    seats: usize,
+    ears: Vec<Arc<Ear>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -69,21 +75,30 @@ struct Told {
 }
 
 impl Listeners {
-    /// Starts listening. Whoever goes on `after` a log finds all newer ones; whoever begins anew has to `start_at` a log.
-    pub fn listen(&self, tenant: TenantId, after: Option<LogId>) -> Result<Listener, TooMany> {
-        let start = after.map(|_| LogId::LOWEST);
-        let ear = Arc::new(Ear { bell: Notify::new(), told: Mutex::new(Told { start, ..Told::default() }) });
+    /// Takes a seat for one who hears by other ways, or not yet.
+    pub fn sit_down(&self, tenant: TenantId) -> Result<Seat, TooMany> {
         let mut of_tenants = self.0.of_tenants.write().unwrap_or_else(PoisonError::into_inner);
         if self.0.count.load(Ordering::SeqCst) >= MOST {
             return Err(TooMany::InAll);
         }
-        if of_tenants.get(&tenant).is_some_and(|ears| ears.len() >= MOST_OF_TENANT) {
+        if of_tenants.get(&tenant).is_some_and(|of_tenant| of_tenant.seats >= MOST_OF_TENANT) {
             return Err(TooMany::OfTenant);
         }
-        of_tenants.entry(tenant).or_default().push(Arc::clone(&ear));
+        of_tenants.entry(tenant).or_default().seats += 1;
         self.0.count.fetch_add(1, Ordering::SeqCst);
         gauge!(OPEN).increment(1);
-        Ok(Listener { all: self.clone(), tenant, ear })
+        Ok(Seat { all: self.clone(), tenant })
+    }
+
+    /// Starts listening. Whoever goes on `after` a log finds all newer ones; whoever begins anew has to `start_at` a log.
+    pub fn listen(&self, tenant: TenantId, after: Option<LogId>) -> Result<Listener, TooMany> {
+        let seat = self.sit_down(tenant)?;
+        let start = after.map(|_| LogId::LOWEST);
+        let ear = Arc::new(Ear { bell: Notify::new(), told: Mutex::new(Told { start, ..Told::default() }) });
+        let mut of_tenants = self.0.of_tenants.write().unwrap_or_else(PoisonError::into_inner);
+        of_tenants.entry(tenant).or_default().ears.push(Arc::clone(&ear));
+        drop(of_tenants);
+        Ok(Listener { seat, ear })
     }
 
     /// Tells that a log was recorded, before anybody is answered. Where nobody listens this costs next to nothing.
@@ -114,7 +129,7 @@ impl Listeners {
 
     fn each_of(&self, tenant: TenantId, tell: impl Fn(&Ear)) {
         let of_tenants = self.0.of_tenants.read().unwrap_or_else(PoisonError::into_inner);
-        of_tenants.get(&tenant).into_iter().flatten().for_each(|ear| tell(ear));
+        of_tenants.get(&tenant).into_iter().flat_map(|of_tenant| &of_tenant.ears).for_each(|ear| tell(ear));
     }
 
     fn gate(&self, tenant: TenantId) -> &AsyncRwLock<()> {
@@ -153,10 +168,36 @@ impl Told {
     }
 }
 
-/// One who listens, until this is dropped.
-pub struct Listener {
+/// The place of one open stream, until this is dropped.
+pub struct Seat {
     all: Listeners,
     tenant: TenantId,
+}
+
+impl Seat {
+    /// Tells the end of the server.
+    pub fn closing(&self) -> CancellationToken {
+        self.all.0.closing.clone()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut of_tenants = self.all.0.of_tenants.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_tenant) = of_tenants.get_mut(&self.tenant) {
+            of_tenant.seats -= 1;
+            if of_tenant.seats == 0 {
+                of_tenants.remove(&self.tenant);
+            }
+        }
+        self.all.0.count.fetch_sub(1, Ordering::SeqCst);
+        gauge!(OPEN).decrement(1);
+    }
+}
+
+/// One who listens, until this is dropped.
+pub struct Listener {
+    seat: Seat,
     ear: Arc<Ear>,
 }
 
@@ -176,7 +217,7 @@ impl Listener {
 
     /// While this is held no log is raised, so that what is read and what is told are of one moment.
     pub async fn nothing_is_raised(&self) -> RwLockWriteGuard<'_, ()> {
-        self.all.gate(self.tenant).write().await
+        self.seat.all.gate(self.seat.tenant).write().await
     }
 
     /// Takes the ids that were told, up to `position`: what is newer is found there. Returns also the oldest of those
@@ -190,21 +231,16 @@ impl Listener {
 
     /// Tells the end of the server.
     pub fn closing(&self) -> CancellationToken {
-        self.all.0.closing.clone()
+        self.seat.closing()
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let mut of_tenants = self.all.0.of_tenants.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ears) = of_tenants.get_mut(&self.tenant) {
-            ears.retain(|ear| !Arc::ptr_eq(ear, &self.ear));
-            if ears.is_empty() {
-                of_tenants.remove(&self.tenant);
-            }
+        let mut of_tenants = self.seat.all.0.of_tenants.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_tenant) = of_tenants.get_mut(&self.seat.tenant) {
+            of_tenant.ears.retain(|ear| !Arc::ptr_eq(ear, &self.ear));
         }
-        self.all.0.count.fetch_sub(1, Ordering::SeqCst);
-        gauge!(OPEN).decrement(1);
     }
 }
 

@@ -1,26 +1,23 @@
-//! A tenant's threats as they come: each once, in the order of recording. The store is asked, as far as the last answer
-//! reached, whenever somebody was heard to record; so nothing is queued for a slow reader.
+//! A tenant's threats as they come: each once, in the order of recording. One server that writes alone wakes its own
+//! listeners (`local.rs`); where several write, the store tells (`shared.rs`). Nothing is queued for a slow reader.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+mod local;
+mod shared;
+
+use std::{sync::Arc, time::Duration};
 
 use sentinelflow_domain::{
-    store::{LogBook, LogFilter, LogId, LogRecord, StatusFilter, StoreError},
+    store::{LogBook, LogId, LogRecord, StoreError, ThreatFeed},
     tenant::TenantId,
 };
 use thiserror::Error;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::Instant;
 
-use crate::listeners::{Listener, Listeners, TooMany};
+use self::{local::Local, shared::Shared};
+use crate::listeners::{Listeners, TooMany};
 
-/// How many threats are read at once, large ones fewer.
-const PAGE: usize = 100;
-/// After so long without news that is told, and the store looked into: another process may have written to it.
+/// After so long without news that is told.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// The least time from a look that reached the end to the next one. Whatever is recorded meanwhile costs one look.
-const BREATH: Duration = Duration::from_millis(20);
-/// How long a failed look waits for the next try, at first and at most.
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LAST_RETRY: Duration = Duration::from_secs(15);
 
 /// What there is to say.
 #[derive(Debug)]
@@ -29,7 +26,7 @@ pub enum News {
     Threat(LogRecord),
     /// A log that became a threat when newer ones were told already; its id is no place to go on from.
     Late(LogRecord),
-    /// Too many became threats late: from this log on some are not told.
+    /// From this log on some threats may not be told.
     Missed(LogId),
     /// The store gave no answer; it is asked again. Nothing is skipped.
     Trouble(StoreError),
@@ -47,126 +44,68 @@ pub enum LiveError {
 
 /// One reader's place among a tenant's threats.
 pub struct Live {
-    store: Arc<dyn LogBook>,
-    tenant: TenantId,
-    listener: Listener,
-    /// Every threat up to here has been read, but for those that came behind it.
-    position: LogId,
-    ready: VecDeque<News>,
-    behind: VecDeque<LogId>,
-    /// There is something to read without anybody's wake.
-    has_more: bool,
-    /// Not to look before.
-    rest: Instant,
-    retry: Duration,
-    heartbeat: Instant,
+    start: LogId,
+    source: Source,
+}
+
+enum Source {
+    Local(Box<Local>),
+    Shared(Shared),
 }
 
 impl Live {
-    /// Opens the stream of what is recorded from now on; or of what was recorded `after` a log, and of what will be.
+    /// Opens the stream of what is recorded from now on; or of what was recorded `after` a log, and of what will be. A store
+    /// that others write to has a `feed`.
     pub async fn open(
         store: Arc<dyn LogBook>,
+        feed: Option<&dyn ThreatFeed>,
         listeners: &Listeners,
         tenant: TenantId,
         after: Option<LogId>,
     ) -> Result<Self, LiveError> {
-        // Before the store is asked for the start: what is recorded meanwhile is heard of.
-        let listener = listeners.listen(tenant, after)?;
-        let position = if let Some(after) = after {
-            after
-        } else {
-            let start = newest(&*store, tenant).await?;
-            listener.start_at(start);
-            start
-        };
-        Ok(Self {
-            store,
-            tenant,
-            listener,
-            position,
-            ready: VecDeque::new(),
-            behind: VecDeque::new(),
-            has_more: true,
-            rest: Instant::now(),
-            retry: FIRST_RETRY,
-            heartbeat: Instant::now() + HEARTBEAT,
-        })
+        if let Some(feed) = feed {
+            let seat = listeners.sit_down(tenant)?;
+            let followed = feed.follow(tenant, after).await?;
+            return Ok(Self { start: followed.start(), source: Source::Shared(Shared::new(seat, followed)) });
+        }
+        let local = Local::open(store, listeners, tenant, after).await?;
+        Ok(Self { start: local.position(), source: Source::Local(Box::new(local)) })
     }
 
-    /// Returns where whoever gets nothing any more can go on from.
-    pub fn position(&self) -> LogId {
-        self.position
+    /// Returns where whoever gets nothing can go on from.
+    pub fn start(&self) -> LogId {
+        self.start
     }
 
     /// Returns the next news; `None` once the server ends.
     pub async fn next(&mut self) -> Option<News> {
-        let closing = self.listener.closing();
-        let news = tokio::select! {
-            biased;
-            () = closing.cancelled() => return None,
-            news = self.news() => news,
-        };
-        self.heartbeat = Instant::now() + HEARTBEAT;
-        Some(news)
-    }
-
-    async fn news(&mut self) -> News {
-        loop {
-            if let Some(news) = self.ready.pop_front() {
-                return news;
-            }
-            let mut is_quiet = false;
-            if !self.has_more && self.behind.is_empty() {
-                is_quiet = timeout_at(self.heartbeat, self.listener.woken()).await.is_err();
-            }
-            sleep_until(self.rest).await;
-            if let Err(error) = self.look().await {
-                return self.trouble(error);
-            }
-            self.retry = FIRST_RETRY;
-            if is_quiet && self.ready.is_empty() && self.behind.is_empty() {
-                return News::Quiet;
-            }
+        match &mut self.source {
+            Source::Local(local) => local.next().await,
+            Source::Shared(shared) => shared.next().await,
         }
-    }
-
-    /// Reads the next log behind the position, or else a page of what is newer.
-    async fn look(&mut self) -> Result<(), StoreError> {
-        if let Some(id) = self.behind.front() {
-            let log = self.store.find(self.tenant, *id).await?;
-            self.behind.pop_front();
-            self.ready.extend(log.map(News::Late));
-            return Ok(());
-        }
-        let nothing_is_raised = self.listener.nothing_is_raised().await;
-        let page = self.store.threats_after(self.tenant, self.position, PAGE).await?;
-        let (behind, lost) = self.listener.take_told(self.position);
-        drop(nothing_is_raised);
-        self.behind.extend(behind);
-        self.ready.extend(lost.map(News::Missed));
-        self.position = page.items.last().map_or(self.position, |last| last.id);
-        self.ready.extend(page.items.into_iter().map(News::Threat));
-        self.has_more = page.next.is_some();
-        if !self.has_more {
-            self.rest = Instant::now() + BREATH;
-        }
-        Ok(())
-    }
-
-    fn trouble(&mut self, error: StoreError) -> News {
-        self.has_more = true;
-        self.rest = Instant::now() + self.retry;
-        self.retry = (self.retry * 2).min(LAST_RETRY);
-        News::Trouble(error)
     }
 }
 
-/// Returns the tenant's newest log; of none, a place before all that come.
-async fn newest(store: &dyn LogBook, tenant: TenantId) -> Result<LogId, StoreError> {
-    let newest = LogFilter { limit: 1, status: StatusFilter::All, ..LogFilter::default() };
-    let page = store.recent(tenant, newest).await?;
-    Ok(page.items.first().map_or(LogId::LOWEST, |log| log.id))
+/// How long a failed look waits for the next one.
+struct Retry {
+    wait: Duration,
+    at: Instant,
 }
 
-#[cfg(test)]
-mod tests;
+impl Retry {
+    const FIRST: Duration = Duration::from_millis(500);
+    const LAST: Duration = Duration::from_secs(15);
+
+    fn new() -> Self {
+        Self { wait: Self::FIRST, at: Instant::now() }
+    }
+
+    fn succeeded(&mut self) {
+        self.wait = Self::FIRST;
+    }
+
+    fn failed(&mut self) {
+        self.at = Instant::now() + self.wait;
+        self.wait = (self.wait * 2).min(Self::LAST);
+    }
+}

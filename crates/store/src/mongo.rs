@@ -10,6 +10,7 @@ mod transaction;
 
 mod baselines;
 mod exchanges;
+mod follow;
 mod logs;
 mod raise;
 mod scans;

@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri},
     response::{
         IntoResponse,
         sse::{Event, Sse},
@@ -58,7 +58,11 @@ struct StreamQuery {
 ///
 /// A log that a language model's late opinion makes a threat is told at once while the stream is open; if newer threats
 /// were told before, without an `id`, as it is no place to go on from. What was raised while nobody followed is not told
-/// later; the list has it. Where several servers share a MongoDB there is no stream yet (501). `event: missed` says that not everything raised from the log `from` on is told.
+/// later; the list has it.
+/// `event: missed` says that some threats from the log `from` on may not be told.
+///
+/// Where several servers share a MongoDB the stream tells what any of them records, in the order in which they are
+/// committed.
 #[utoipa::path(get, path = "/security/stream/{username}", tag = "Security",
     params(
         ("username" = String, Path, description = "The tenant", example = "admin"),
@@ -73,14 +77,10 @@ async fn threats(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<impl IntoResponse, ApiError> {
-    if app.is_store_shared {
-        let detail =
-            "With MongoDB there is no stream yet: ask for GET /security/logs/{username} again and again.";
-        return Err(ApiError::client(StatusCode::NOT_IMPLEMENTED, "not_with_mongodb", detail));
-    }
     let after = last_event_id(&headers, Query::of(&uri))?;
-    let live = Live::open(app.store.clone(), &app.triage.listeners, tenant.id, after).await?;
-    let opening = Event::default().comment("open").retry(RETRY).id(live.position().to_string());
+    let live =
+        Live::open(app.store.clone(), app.feed.as_deref(), &app.triage.listeners, tenant.id, after).await?;
+    let opening = Event::default().comment("open").retry(RETRY).id(live.start().to_string());
     let request_id = request_id::current();
     let events = stream::unfold(live, move |mut live| {
         let request_id = request_id.clone();

@@ -60,7 +60,12 @@ impl<'d> Fields<'d> {
     }
 
     pub(super) fn document(self, name: &str) -> Result<Fields<'d>, StoreError> {
-        self.get(name)?.and_then(RawBsonRef::as_document).map(Fields).ok_or_else(|| odd(name))
+        self.document_if_any(name)?.ok_or_else(|| odd(name))
+    }
+
+    pub(super) fn document_if_any(self, name: &str) -> Result<Option<Fields<'d>>, StoreError> {
+        let document = |value: RawBsonRef<'d>| value.as_document().map(Fields).ok_or_else(|| odd(name));
+        self.get(name)?.map(document).transpose()
     }
 
     fn get(self, name: &str) -> Result<Option<RawBsonRef<'d>>, StoreError> {

@@ -14,6 +14,7 @@ mod stats;
 mod tenants;
 mod threats;
 
+mod feed;
 mod mongo;
 mod sqlite;
 

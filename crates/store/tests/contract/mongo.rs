@@ -11,7 +11,7 @@ use std::{
 
 use sentinelflow_domain::{
     id::ObjectId,
-    store::{IdempotencyKey, LogFilter, NewLog, Recorded, StatusFilter, TenantChange},
+    store::{IdempotencyKey, LogFilter, NewLog, Recorded, StatusFilter, TenantChange, ThreatFeed},
     tenant::TenantId,
 };
 use sentinelflow_mongod::{Mongod, Options, ReplicaSet, fresh_database_name, shared_one_member};
@@ -25,26 +25,28 @@ use crate::{
 };
 
 /// A node with a data folder of its own, on the database of that name.
-struct OnDatabase {
-    store: AnyStore,
+pub(crate) struct OnDatabase {
+    pub(crate) store: AnyStore,
+    pub(crate) feed: Arc<dyn ThreatFeed>,
     folder: TempDir,
 }
 
 impl OnDatabase {
-    async fn open(url: &str) -> Self {
+    pub(crate) async fn open(url: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let node = Node::claim(folder.path()).unwrap();
-        Self { store: Arc::new(MongoStore::open(url, node).await.unwrap()), folder }
+        let store = MongoStore::open(url, node).await.unwrap();
+        Self { store: Arc::new(store.clone()), feed: Arc::new(store), folder }
     }
 }
 
-fn database(set: &ReplicaSet, name: &str) -> String {
+pub(crate) fn database(set: &ReplicaSet, name: &str) -> String {
     set.uri().replace("/?", &format!("/{name}?"))
 }
 
 pub(crate) async fn open_anew() -> Opened {
     let set = shared_one_member().await;
-    let OnDatabase { store, folder } = OnDatabase::open(&database(set, &fresh_database_name())).await;
+    let OnDatabase { store, folder, .. } = OnDatabase::open(&database(set, &fresh_database_name())).await;
     Opened { store, _place: Box::new(folder) }
 }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sentinelflow_domain::{
     analysis::{Analysis, Category, Score},
     log_entry::{LogEntry, Message, Metadata, SeverityLevel, Source},
-    store::{IdempotencyKey, NewLog, Owner, Page, Recorded},
+    store::{IdempotencyKey, LogRecord, NewLog, Owner, Page, Recorded},
     time::Timestamp,
 };
 use tokio::sync::Notify;
@@ -138,8 +138,8 @@ impl Scene {
         Self { shelf: Arc::default(), listeners: Listeners::default() }
     }
 
-    async fn open(&self, after: Option<LogId>) -> Live {
-        Live::open(self.shelf.clone(), &self.listeners, id(TENANT), after).await.unwrap()
+    async fn open(&self, after: Option<LogId>) -> Local {
+        Local::open(self.shelf.clone(), &self.listeners, id(TENANT), after).await.unwrap()
     }
 
     fn record(&self, number: u32, score: u8) {
@@ -159,7 +159,7 @@ impl Scene {
 }
 
 /// Returns the numbers of what is told next: `(true, …)` where the log is a place to go on from.
-async fn told(live: &mut Live, count: usize) -> Vec<(bool, u32)> {
+async fn told(live: &mut Local, count: usize) -> Vec<(bool, u32)> {
     let mut told = Vec::new();
     while told.len() < count {
         match live.next().await {
@@ -172,7 +172,7 @@ async fn told(live: &mut Live, count: usize) -> Vec<(bool, u32)> {
 }
 
 /// What else is told would come before this.
-async fn nothing_else(scene: &Scene, live: &mut Live) {
+async fn nothing_else(scene: &Scene, live: &mut Local) {
     let next = u32::try_from(scene.shelf.logs.lock().unwrap().len()).unwrap() + 1_000;
     scene.record(next, 50);
     assert_eq!(told(live, 1).await, [(true, next)]);
@@ -204,7 +204,7 @@ async fn a_store_that_fails_is_asked_again_and_nothing_is_skipped() {
 async fn a_store_that_fails_at_the_start_refuses_the_stream() {
     let scene = Scene::new();
     scene.shelf.fail(1);
-    let refused = Live::open(scene.shelf.clone(), &scene.listeners, id(TENANT), None).await;
+    let refused = Local::open(scene.shelf.clone(), &scene.listeners, id(TENANT), None).await;
     assert!(matches!(refused, Err(LiveError::Store(_))));
 }
 
