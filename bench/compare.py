@@ -25,6 +25,15 @@ from workbook import from_csv
 PEER = pathlib.Path(__file__).parents[2] / "shared" / "peers" / "seed_stack"
 FETCH_MONGOD = pathlib.Path(__file__).parents[1] / "checks" / "mongod.py"
 READER = "big"
+# Where seed_stack's script starts its mongod, and our database in it.
+MONGODB = "mongodb://127.0.0.1:28017"
+DATABASE = "sentinelflow"
+SIZES = f"""
+from pymongo import MongoClient
+logs = MongoClient({MONGODB!r}, directConnection=True)[{DATABASE!r}].command("collStats", "logs")
+each = [logs[size] / logs["count"] for size in ("size", "storageSize", "totalIndexSize")]
+print("a log of %d: %.0f bytes, %.0f compressed on disk, %.0f in indexes" % (logs["count"], *each))
+"""
 
 
 class Table(NamedTuple):
@@ -159,7 +168,8 @@ def compare_startup(args, stack):
 
 
 def compare_load(args, stack, kind, sides, goals, *arguments):
-    """Runs the sides one after the other, there and back again, and shows the medians of the pairs."""
+    """Runs the sides one after the other, there and back again, and shows the medians of the pairs. A goal that names a
+    process is for its CPU alone."""
     by_side = [[] for _ in sides]
     for run in range(args.runs):
         # Whoever always came after the same one would have its leavings: dirty pages, a warm or a cold cache.
@@ -169,11 +179,14 @@ def compare_load(args, stack, kind, sides, goals, *arguments):
         failed = sum(f["non2xx"] + f["socket_errors"] + f["timeouts"] for f in figures)
         if failed:
             print(f"{side.name} failed {failed:.0f} of {sum(f['requests'] for f in figures):.0f} requests of {kind}", file=sys.stderr)
-    cpu = [[cpu_s_per_1k(side, f) for f in figures] for side, figures in zip(sides, by_side)]
+    cpu = [[cpu_s_per_1k(side.processes, f) for f in figures] for side, figures in zip(sides, by_side)]
     rates = [[f["rps"] for f in figures] for figures in by_side]
     for n in range(1, len(sides)):
         name = f"{kind}, {sides[n].name}"
         show(f"{name}: CPU s per 1,000", [statistics.median(cpu[0]), statistics.median(cpu[n])], goals.get("cpu", ""), ratios(cpu[0], cpu[n]))
+        for process in (process for process in sides[n].processes if process in goals):
+            alone = [[cpu_s_per_1k([process], f) for f in figures] for figures in (by_side[0], by_side[n])]
+            show(f"{name}: of it {process}", list(map(statistics.median, alone)), goals[process], ratios(*alone))
         show(f"{name}: requests/s", [statistics.median(rates[0]), statistics.median(rates[n])], goals.get("rate", ""), ratios(rates[n], rates[0]))
         for figure in ("p50_ms", "p99_ms"):
             medians = [statistics.median(f[figure] for f in by_side[side]) for side in (0, n)]
@@ -184,12 +197,30 @@ def compare_load(args, stack, kind, sides, goals, *arguments):
         print(f"#   {side.name}: calibration loop {min(calibration):.3f} to {max(calibration):.3f} s, others used {foreign:.2f} cores")
 
 
-def cpu_s_per_1k(side, figures):
-    return sum(figures[f"{process}_{kind}_s_per_1k"] for process in side.processes for kind in ("user", "sys"))
+def cpu_s_per_1k(processes, figures):
+    return sum(figures[f"{process}_{kind}_s_per_1k"] for process in processes for kind in ("user", "sys"))
 
 
 def ratios(ones, others):
     return statistics.median(one / max(other, 1e-6) for one, other in zip(ones, others))
+
+
+def compare_over_mongodb(args, stack, theirs, mongod_pid):
+    """Both on the same mongod, each in its own database: first analyses, then reads with the logs stored."""
+    with started(args.binary, args.work, settings={"SENTINELFLOW_STORE": f"{MONGODB}/{DATABASE}?replicaSet=rs0"}) as node:
+        ours = Side("MongoDB", ["--base", node.base, "--server-pid", node.pid, "--also", f"mongod:{mongod_pid}"], ["server", "mongod"])
+        compare_load(args, stack, "analyze", [theirs, ours], {"server": "≥ 15 times", "mongod": "≥ 3 times"})
+        stack.drive("load.py", "seed", *ours.arguments, "--users", READER, "--total", args.logs)
+        seed_theirs(args, stack)
+        for kind in ("logs", "stats"):
+            compare_load(args, stack, kind, [theirs, ours], {"cpu": "ours ≤ 3"}, "--users", READER, "--no-signup")
+    print(f"# {run(stack.python, '-c', SIZES).strip()}")
+
+
+def seed_theirs(args, stack):
+    payloads = stack.root / "driver" / "payloads.jsonl"
+    env = stack_environment() | {"PYTHONPATH": str(stack.root / "stack")}
+    run(stack.python, stack.root / "stack" / "seed_mongo.py", "--user", READER, "--logs", args.logs, "--payloads", payloads, env=env)
 
 
 def compare_scan(args, stack, sides, table):
@@ -224,7 +255,7 @@ def main():
     parser.add_argument("--runs", type=int, default=6)
     parser.add_argument("--seconds", type=int, default=6, help="of each run")
     parser.add_argument("--logs", type=int, default=1_000_000, help="how many are stored before logs and stats are read")
-    parser.add_argument("--parts", nargs="+", default=["startup", "analyze", "reads", "scan"])
+    parser.add_argument("--parts", nargs="+", default=["startup", "analyze", "reads", "mongodb", "scan"])
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES), help="of the part scan")
     args = parser.parse_args()
     args.binary, args.work = args.binary.resolve(), args.work.resolve()
@@ -245,12 +276,12 @@ def main():
                 goals = {"cpu": "≥ 40 times", "rate": "≥ 25 times", "p99_ms": "≤ 10"}
                 compare_load(args, stack, "analyze", [theirs, ours, with_key], goals)
             if "reads" in args.parts:
-                payloads = stack.root / "driver" / "payloads.jsonl"
                 stack.drive("load.py", "seed", "--base", dev.base, "--users", READER, "--total", args.logs)
-                env = stack_environment() | {"PYTHONPATH": str(stack.root / "stack")}
-                run(stack.python, stack.root / "stack" / "seed_mongo.py", "--user", READER, "--logs", args.logs, "--payloads", payloads, env=env)
+                seed_theirs(args, stack)
                 for kind in ("logs", "stats"):
                     compare_load(args, stack, kind, [theirs, ours], {"cpu": "ours ≤ 1"}, "--users", READER, "--no-signup")
+            if "mongodb" in args.parts:
+                compare_over_mongodb(args, stack, theirs, mongod_pid)
             if "scan" in args.parts:
                 for table in args.tables:
                     compare_scan(args, stack, [theirs, ours], TABLES[table])

@@ -9,6 +9,7 @@ mod ids;
 mod transaction;
 
 mod baselines;
+mod changes;
 mod exchanges;
 mod follow;
 mod logs;
@@ -39,6 +40,7 @@ use tokio::{sync::RwLock, time::timeout};
 
 pub use self::connect::ConnectError;
 use self::{
+    changes::Hub,
     deadline::{ATTEMPT, InTime as _},
     fields::{Fields, millis},
     ids::{Ids, to_bson},
@@ -58,6 +60,7 @@ pub struct MongoStore {
     ids: Arc<Ids>,
     directory: Arc<Directory>,
     writer: Writer,
+    hub: Hub,
     /// Held, not alone, while an exchange is being kept.
     exchanges_under_way: Arc<RwLock<()>>,
 }

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::{
     MongoStore,
+    changes::Hub,
     ids::{Ids, from_bson},
     logs, named,
     tenants::Directory,
@@ -29,6 +30,9 @@ const OLDEST_RELEASE: i64 = 6;
 const SELECTION: Duration = Duration::from_secs(5);
 /// A member that hangs is known for it after about two of these.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// So many requests are under way at once with each member; a search of many logs has one for a while.
+const CONNECTIONS: u32 = 32;
 
 /// Why a MongoDB can't be the store. No message holds the URL: there may be a password in it.
 #[derive(Debug, Error)]
@@ -80,6 +84,7 @@ impl MongoStore {
         options.server_selection_timeout.get_or_insert(SELECTION);
         options.heartbeat_freq.get_or_insert(HEARTBEAT);
         options.connect_timeout.get_or_insert(HEARTBEAT);
+        options.max_pool_size.get_or_insert(CONNECTIONS);
         options.retry_reads = Some(true);
         options.retry_writes = Some(true);
         // What was read must not be lost later, and what was acknowledged must be seen.
@@ -96,9 +101,10 @@ impl MongoStore {
         let ids = Arc::new(Ids::new(node.id(), newest, Timestamp::from_millis(now)));
         let run = oid::ObjectId::new();
         let writer = Writer::start(client.clone(), database.clone(), run, Arc::clone(&ids));
+        let hub = Hub::new(database.clone());
         let directory = Arc::new(Directory::default());
         let exchanges_under_way = Arc::default();
-        Ok(Self { client, database, node, run, ids, directory, writer, exchanges_under_way })
+        Ok(Self { client, database, node, run, ids, directory, writer, hub, exchanges_under_way })
     }
 }
 

@@ -1,6 +1,8 @@
 //! Reads the fields of stored documents, and makes them.
 
-use mongodb::bson::{Binary, DateTime, RawBsonRef, RawDocument, spec::BinarySubtype};
+use mongodb::bson::{
+    Binary, DateTime, RawBsonRef, RawDocument, Timestamp as ClusterTime, spec::BinarySubtype,
+};
 use sentinelflow_domain::{id::ObjectId, store::StoreError, time::Timestamp};
 use thiserror::Error;
 
@@ -42,7 +44,17 @@ impl<'d> Fields<'d> {
     }
 
     pub(super) fn id(self, name: &str) -> Result<ObjectId, StoreError> {
-        self.get(name)?.and_then(RawBsonRef::as_object_id).map(from_bson).ok_or_else(|| odd(name))
+        self.id_if_any(name)?.ok_or_else(|| odd(name))
+    }
+
+    pub(super) fn id_if_any(self, name: &str) -> Result<Option<ObjectId>, StoreError> {
+        let id = |value: RawBsonRef<'_>| value.as_object_id().map(from_bson).ok_or_else(|| odd(name));
+        self.get(name)?.map(id).transpose()
+    }
+
+    /// Returns a moment by the clock of the database's replication.
+    pub(super) fn cluster_time(self, name: &str) -> Result<ClusterTime, StoreError> {
+        self.get(name)?.and_then(RawBsonRef::as_timestamp).ok_or_else(|| odd(name))
     }
 
     pub(super) fn moment(self, name: &str) -> Result<Timestamp, StoreError> {
@@ -60,12 +72,7 @@ impl<'d> Fields<'d> {
     }
 
     pub(super) fn document(self, name: &str) -> Result<Fields<'d>, StoreError> {
-        self.document_if_any(name)?.ok_or_else(|| odd(name))
-    }
-
-    pub(super) fn document_if_any(self, name: &str) -> Result<Option<Fields<'d>>, StoreError> {
-        let document = |value: RawBsonRef<'d>| value.as_document().map(Fields).ok_or_else(|| odd(name));
-        self.get(name)?.map(document).transpose()
+        self.get(name)?.and_then(RawBsonRef::as_document).map(Fields).ok_or_else(|| odd(name))
     }
 
     fn get(self, name: &str) -> Result<Option<RawBsonRef<'d>>, StoreError> {

@@ -1,6 +1,6 @@
-//! A tenant's threats by a change stream: in the order in which the nodes commit them, which is not the order of the ids
-//! that they mint. Whoever comes back goes on behind the last log he got: its place in the stream is looked for. Where
-//! the database no longer knows that, the list of logs is read by ids.
+//! A tenant's threats as they come, from all nodes. Whoever comes back goes on behind the last log he got: its place among
+//! the changes is looked for, and what was committed since is read from there until it meets what the hub tells
+//! (`changes.rs`). Where the database no longer knows the place, the list of logs is read by ids.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -9,13 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use foldhash::fast::RandomState;
-use futures_util::{StreamExt as _, future::poll_immediate};
-use mongodb::{
-    bson::{self, RawDocument, RawDocumentBuf, Timestamp, doc},
-    change_stream::{ChangeStream, event::ResumeToken},
-    error::{Error, ErrorKind},
-    options::FullDocumentType,
-};
+use mongodb::bson::{DateTime, Timestamp, doc};
 use sentinelflow_domain::{
     store::{
         FollowedThreats, Happened, LogBook as _, LogFilter, LogId, LogRecord, StatusFilter, StoreError,
@@ -23,14 +17,12 @@ use sentinelflow_domain::{
     },
     tenant::TenantId,
 };
-use thiserror::Error as ThisError;
 use tokio::time::timeout;
 
 use super::{
     MongoStore,
+    changes::{Change, Changes, From, Place, Subscription, is_history_lost},
     deadline::InTime as _,
-    errors::{damaged, store_error},
-    fields::Fields,
     ids::to_bson,
     logs, named,
 };
@@ -39,14 +31,10 @@ use super::{
 const QUIET: Duration = Duration::from_secs(5);
 /// So many logs are read at once.
 const PAGE: usize = 100;
-/// So many places are passed in one step while one is looked for.
+/// So many changes are passed in one step while a place is looked for.
 const STEP: usize = 1_000;
 /// By so much at most a log is committed after its id was minted and clocks differ.
 const SLACK_S: u32 = 60;
-/// What the server says when its log of changes no longer reaches back so far.
-const HISTORY_LOST: [i32; 2] = [280, 286];
-
-type Changes = ChangeStream<RawDocumentBuf>;
 
 #[async_trait]
 impl ThreatFeed for MongoStore {
@@ -59,17 +47,17 @@ impl ThreatFeed for MongoStore {
             Some(after) => after,
             None => self.newest(tenant).await?,
         };
-        // Without a place to go on from, this is what is recorded after the answer, and maybe what was just before it.
+        // Without a log to go on from, this is what is recorded after the answer, and maybe what was just before it.
         let now = match after {
             Some(_) => None,
-            None => Some(self.changes(tenant, From::Now).await?),
+            None => Some(self.hub.subscribe(tenant).await?),
         };
         Ok(Box::new(Followed {
             store: self.clone(),
             tenant,
             start,
             position: start,
-            place: now.as_ref().map(token).transpose()?,
+            place: now.as_ref().map(|now| now.from.clone()),
             at: now.map_or(At::Lost, At::Now),
             ready: VecDeque::new(),
             floor: LogId::LOWEST,
@@ -85,48 +73,29 @@ impl MongoStore {
         Ok(self.recent(tenant, newest).await?.items.first().map_or(LogId::LOWEST, |log| log.id))
     }
 
-    /// Returns those of a tenant's logs that are still there.
+    async fn changes(&self, from: From) -> Result<Changes, StoreError> {
+        Changes::open(&self.database, from).await
+    }
+
+    /// Returns those of a tenant's logs that are still there, not as they were before a moment of the database.
     async fn present(
         &self,
         tenant: TenantId,
         ids: Vec<LogId>,
-    ) -> Result<HashMap<LogId, LogRecord>, StoreError> {
+        since: Timestamp,
+    ) -> Result<HashMap<LogId, LogRecord, RandomState>, StoreError> {
         let ids: Vec<_> = ids.into_iter().map(to_bson).collect();
         let query = doc! { "tenant": to_bson(tenant), "_id": { "$in": ids } };
-        let mut found = self.collection(named::LOGS).find(query).in_time().await?;
-        let mut logs = HashMap::new();
-        while found.advance().in_time().await? {
+        // A primary that was just elected might not show yet what a majority has.
+        let mut session = self.client.start_session().causal_consistency(true).in_time().await?;
+        session.advance_operation_time(since);
+        let mut found = self.collection(named::LOGS).find(query).session(&mut session).in_time().await?;
+        let mut logs = HashMap::default();
+        while found.advance(&mut session).in_time().await? {
             let log = logs::record(found.current())?;
             logs.insert(log.id, log);
         }
         Ok(logs)
-    }
-
-    async fn changes(&self, tenant: TenantId, from: From) -> Result<Changes, StoreError> {
-        let mut wanted = vec![
-            doc! { "operationType": "insert", "fullDocument.tenant": to_bson(tenant), "fullDocument.status": logs::ACTIVE },
-            doc! {
-                "operationType": "update",
-                "updateDescription.updatedFields.status": logs::ACTIVE,
-                "fullDocument.tenant": to_bson(tenant),
-            },
-        ];
-        if let From::Second(_, position) = from {
-            wanted.push(doc! { "operationType": "insert", "documentKey._id": to_bson(position) });
-        }
-        let shown = doc! { "ns": 1, "operationType": 1, "documentKey": 1, "fullDocument": 1 };
-        let logs = self.documents(named::LOGS);
-        let watch = logs
-            .watch()
-            .pipeline([doc! { "$match": { "$or": wanted } }, doc! { "$project": shown }])
-            .full_document(FullDocumentType::UpdateLookup)
-            .batch_size(u32::try_from(PAGE).expect("a page is small"));
-        let watch = match from {
-            From::Now => watch,
-            From::Place(place) => watch.resume_after(place),
-            From::Second(time, _) => watch.start_at_operation_time(Timestamp { time, increment: 0 }),
-        };
-        Ok(watch.in_time().await?.with_type())
     }
 }
 
@@ -136,8 +105,8 @@ struct Followed {
     start: LogId,
     /// The last log that was told in its order, or the start.
     position: LogId,
-    /// Where the changes go on.
-    place: Option<ResumeToken>,
+    /// All changes up to here were told.
+    place: Option<Place>,
     at: At,
     ready: VecDeque<Happened>,
     /// Logs that are recorded with an id up to here are not told. Only an id that is nobody's is one.
@@ -148,22 +117,16 @@ struct Followed {
 
 /// How far the reading is.
 enum At {
-    /// The stream of changes broke, or was not opened yet.
+    /// Nothing is open.
     Lost,
-    /// The position is looked for among the changes; it is not there if it does not come before `end`, where `now` begins.
-    Looking { changes: Changes, end: String, now: Changes },
+    /// The position is looked for among the changes; it is not there if it does not come up to `end`.
+    Looking { changes: Changes, end: Place, now: Subscription },
     /// Logs are read by their ids behind one; then come the changes of meanwhile.
-    Listing { after: LogId, now: Changes },
+    Listing { after: LogId, now: Subscription },
+    /// The changes behind the place are read, until they meet those of now.
+    CatchingUp { changes: Changes, now: Subscription },
     /// What happens is told.
-    Now(Changes),
-}
-
-/// Where changes are read from.
-enum From {
-    Now,
-    Place(ResumeToken),
-    /// A second since 1970; besides threats, this log is among them.
-    Second(u32, LogId),
+    Now(Subscription),
 }
 
 #[async_trait]
@@ -178,7 +141,8 @@ impl FollowedThreats for Followed {
                 At::Lost => self.find_back().await?,
                 At::Looking { changes, end, now } => self.look(changes, end, now).await?,
                 At::Listing { after, now } => self.list(after, now).await?,
-                At::Now(changes) => self.go_on(changes).await?,
+                At::CatchingUp { changes, now } => self.catch_up(changes, now).await?,
+                At::Now(now) => self.go_on(now).await?,
             };
         }
         Ok(self.ready.pop_front())
@@ -187,43 +151,39 @@ impl FollowedThreats for Followed {
 
 impl Followed {
     async fn find_back(&mut self) -> Result<At, StoreError> {
-        if let Some(place) = self.place.take() {
-            match self.store.changes(self.tenant, From::Place(place.clone())).await {
-                Err(error) if is_history_lost(&error) => {}
-                changes => {
-                    self.place = Some(place);
-                    return changes.map(At::Now);
-                }
+        let now = self.store.hub.subscribe(self.tenant).await?;
+        if let Some(place) = self.place.clone() {
+            match self.store.changes(From::Behind(place, self.tenant)).await {
+                Err(error) if is_history_lost(&error) => self.place = None,
+                changes => return changes.map(|changes| At::CatchingUp { changes, now }),
             }
         }
-        let now = self.store.changes(self.tenant, From::Now).await?;
         let after = self.position;
         if self.store.find(self.tenant, after).await?.is_none() {
             self.floor = after;
-            return self.begin_list(now);
+            return Ok(self.begin_list(now));
         }
         let ahead_s = self.store.id_lead_s().await?.saturating_add(SLACK_S);
-        match self
-            .store
-            .changes(self.tenant, From::Second(after.seconds().saturating_sub(ahead_s), after))
-            .await
-        {
-            Ok(changes) => Ok(At::Looking { changes, end: order(&token(&now)?)?, now }),
+        let since = after.seconds().saturating_sub(ahead_s);
+        match self.store.changes(From::Since(since, self.tenant, after)).await {
+            // What is there by now has its place before that of a new stream.
+            Ok(changes) => {
+                Ok(At::Looking { changes, end: self.store.changes(From::Now).await?.place()?, now })
+            }
             Err(error) if is_history_lost(&error) => self.forgotten(now).await,
             Err(error) => Err(error),
         }
     }
 
-    async fn look(&mut self, mut changes: Changes, end: String, now: Changes) -> Result<At, StoreError> {
+    async fn look(&mut self, mut changes: Changes, end: Place, now: Subscription) -> Result<At, StoreError> {
         for _ in 0..STEP {
-            match changes.next_if_any().in_time().await {
-                Ok(Some(change)) => {
-                    if Change::of(&change)?.log == self.position {
-                        self.place = Some(token(&changes)?);
-                        return Ok(At::Now(changes));
-                    }
+            match changes.next().await {
+                Ok(Some((_, change))) if change.log == self.position && !change.is_raise => {
+                    self.place = Some(change.place);
+                    return Ok(At::CatchingUp { changes, now });
                 }
-                Ok(None) if order(&token(&changes)?)? >= end => return self.forgotten(now).await,
+                Ok(Some(_)) => {}
+                Ok(None) if changes.place()? >= end => return self.forgotten(now).await,
                 Ok(None) => break,
                 Err(error) if is_history_lost(&error) => return self.forgotten(now).await,
                 Err(error) => return Err(error),
@@ -233,21 +193,21 @@ impl Followed {
     }
 
     /// Goes on by ids because the database no longer knows what was committed after the position.
-    async fn forgotten(&mut self, now: Changes) -> Result<At, StoreError> {
+    async fn forgotten(&mut self, now: Subscription) -> Result<At, StoreError> {
         // What was committed after it has a greater id, or one of about the same time.
         let since = LogId::from_parts(self.position.seconds().saturating_sub(SLACK_S), [0; 5], 0);
         let around = self.store.threats_after(self.tenant, since, 1).await?;
         let unsure = around.items.first().map(|log| log.id).filter(|first| *first < self.position);
         self.ready.extend(unsure.map(Happened::Unsure));
-        self.begin_list(now)
+        Ok(self.begin_list(now))
     }
 
-    fn begin_list(&mut self, now: Changes) -> Result<At, StoreError> {
-        self.place = Some(token(&now)?);
-        Ok(At::Listing { after: self.position, now })
+    fn begin_list(&mut self, now: Subscription) -> At {
+        self.place = Some(now.from.clone());
+        At::Listing { after: self.position, now }
     }
 
-    async fn list(&mut self, after: LogId, now: Changes) -> Result<At, StoreError> {
+    async fn list(&mut self, after: LogId, now: Subscription) -> Result<At, StoreError> {
         let page = match self.store.threats_after(self.tenant, after, PAGE).await {
             Ok(page) => page,
             Err(error) => {
@@ -255,7 +215,7 @@ impl Followed {
                 return Err(error);
             }
         };
-        let now_s = bson::DateTime::now().timestamp_millis() / 1000;
+        let now_s = DateTime::now().timestamp_millis() / 1000;
         let may_come = |id: &LogId| i64::from(id.seconds()) >= now_s - i64::from(2 * SLACK_S);
         self.listed.extend(page.items.iter().map(|log| log.id).filter(may_come));
         self.position = page.items.last().map_or(after, |last| last.id);
@@ -263,93 +223,51 @@ impl Followed {
         Ok(if page.next.is_some() { At::Listing { after: self.position, now } } else { At::Now(now) })
     }
 
-    async fn go_on(&mut self, mut changes: Changes) -> Result<At, StoreError> {
-        let Ok(first) = timeout(QUIET, changes.next()).await else { return Ok(At::Now(changes)) };
-        let Some(first) = first.transpose().map_err(store_error)? else { return Ok(At::Lost) };
-        let mut happened = vec![first];
-        while happened.len() < PAGE {
-            match poll_immediate(changes.next()).await {
-                Some(Some(Ok(change))) => happened.push(change),
-                // It is opened again where this ends.
-                Some(_) => {
-                    self.tell(happened).await?;
-                    return Ok(At::Lost);
-                }
-                None => break,
+    async fn catch_up(&mut self, mut changes: Changes, now: Subscription) -> Result<At, StoreError> {
+        let mut happened = Vec::new();
+        let mut has_met = false;
+        while happened.len() < PAGE && !has_met {
+            match changes.next().await? {
+                Some((_, change)) if change.place > now.from => has_met = true,
+                Some((_, change)) => happened.push(change),
+                None => has_met = changes.place()? >= now.from,
             }
         }
         self.tell(happened).await?;
-        Ok(At::Now(changes))
+        Ok(if has_met { At::Now(now) } else { At::CatchingUp { changes, now } })
     }
 
-    async fn tell(&mut self, changes: Vec<RawDocumentBuf>) -> Result<(), StoreError> {
-        let changes: Vec<Change<'_>> =
-            changes.iter().map(|change| Change::of(change)).collect::<Result<_, _>>()?;
-        // As they are now: some may be resolved already.
-        let present =
-            self.store.present(self.tenant, changes.iter().map(|change| change.log).collect()).await?;
-        let mut told = VecDeque::new();
-        for change in &changes {
-            let is_told = self.listed.contains(&change.log) || !change.is_raise && change.log <= self.floor;
-            let log = match present.get(&change.log) {
-                _ if is_told => None,
-                Some(log) => Some(log.clone()),
-                // A new primary may show it only a moment later.
-                None => change.document.map(|fields| logs::record(fields.0)).transpose()?,
-            };
-            told.extend(log.map(if change.is_raise { Happened::Raised } else { Happened::Recorded }));
+    async fn go_on(&mut self, mut now: Subscription) -> Result<At, StoreError> {
+        let Ok(first) = timeout(QUIET, now.changes.recv()).await else { return Ok(At::Now(now)) };
+        // Too much was waiting, or the hub is lost.
+        let Some(first) = first else { return Ok(At::Lost) };
+        let mut happened = vec![first];
+        while happened.len() < PAGE
+            && let Ok(change) = now.changes.try_recv()
+        {
+            happened.push(change);
+        }
+        self.tell(happened).await?;
+        Ok(At::Now(now))
+    }
+
+    async fn tell(&mut self, mut changes: Vec<Change>) -> Result<(), StoreError> {
+        changes.retain(|change| self.place.as_ref().is_none_or(|place| change.place > *place));
+        let Some(last) = changes.last().cloned() else { return Ok(()) };
+        changes.retain(|change| {
+            !self.listed.contains(&change.log) && (change.is_raise || change.log > self.floor)
+        });
+        let ids = changes.iter().map(|change| change.log).collect();
+        // As they are now: some may be resolved already, or gone.
+        let present = self.store.present(self.tenant, ids, last.committed_at).await?;
+        for change in changes {
+            let log = present.get(&change.log).cloned();
+            self.ready.extend(log.map(if change.is_raise { Happened::Raised } else { Happened::Recorded }));
             if !change.is_raise {
                 self.position = change.log;
             }
         }
-        self.place = changes.last().map(Change::place).transpose()?;
-        self.ready = told;
+        self.place = Some(last.place);
         Ok(())
     }
-}
-
-/// What a stream of changes tells of one.
-struct Change<'d> {
-    event: Fields<'d>,
-    log: LogId,
-    is_raise: bool,
-    /// The log as it was then.
-    document: Option<Fields<'d>>,
-}
-
-impl<'d> Change<'d> {
-    fn of(event: &'d RawDocument) -> Result<Self, StoreError> {
-        let event = Fields(event);
-        Ok(Self {
-            event,
-            log: event.document("documentKey")?.id("_id")?,
-            is_raise: event.text("operationType")? == "update",
-            document: event.document_if_any("fullDocument")?,
-        })
-    }
-
-    fn place(&self) -> Result<ResumeToken, StoreError> {
-        bson::deserialize_from_slice(self.event.document("_id")?.0.as_bytes()).map_err(damaged)
-    }
-}
-
-/// Returns where changes go on after the last one that was read.
-fn token(changes: &Changes) -> Result<ResumeToken, StoreError> {
-    changes.resume_token().ok_or_else(|| damaged(NoPlace))
-}
-
-#[derive(Debug, ThisError)]
-#[error("the database does not tell the places of changes")]
-struct NoPlace;
-
-/// Returns what can be compared of a place: the database promises that these texts ascend.
-fn order(place: &ResumeToken) -> Result<String, StoreError> {
-    let place = bson::serialize_to_document(place).map_err(damaged)?;
-    place.get_str("_data").map(str::to_owned).map_err(damaged)
-}
-
-fn is_history_lost(error: &StoreError) -> bool {
-    let StoreError::Unavailable(cause) = error else { return false };
-    let driver = cause.downcast_ref::<Error>().map(|error| &*error.kind);
-    matches!(driver, Some(ErrorKind::Command(command)) if HISTORY_LOST.contains(&command.code))
 }

@@ -22,7 +22,7 @@ use sentinelflow_mongod::{Options, ReplicaSet, fresh_database_name, shared_one_m
 use tokio::task::JoinSet;
 
 use crate::{
-    given::{log, record, tenant, with_opinion},
+    given::{log, record, record_all, tenant, with_opinion},
     mongo::{OnDatabase, database},
 };
 
@@ -212,6 +212,54 @@ async fn whoever_comes_back_misses_nothing_and_gets_nothing_twice_while_two_node
     let rest = &told[pieces.len()..];
     let mut followed = follow(&nodes[0].feed, ana, pieces.last().copied()).await;
     assert_eq!(recorded(&mut followed, rest.len()).await, rest);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_falls_behind_reads_everything_all_the_same() {
+    const COUNT: usize = 3_000;
+    let [one, other] = two_nodes().await;
+    let ana = tenant(&one.store, "ana").await.id;
+    let mut slow = follow(&other.feed, ana, None).await;
+    let mut quick = follow(&other.feed, ana, None).await;
+    let record = record_all(&one.store, (0..COUNT).map(|_| threat(ana, 0)).collect());
+    let (sent, order) = tokio::join!(record, recorded(&mut quick, COUNT));
+    assert_eq!(order.iter().copied().collect::<BTreeSet<_>>(), sent.into_iter().collect());
+    assert_eq!(recorded(&mut slow, COUNT).await, order);
+    let next = crate::given::record(&one.store, threat(ana, 0)).await;
+    assert_eq!(recorded(&mut slow, 1).await, [next]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_who_follow_share_one_stream_of_changes_that_ends_with_them() {
+    let set = ReplicaSet::start(1).await;
+    let node = OnDatabase::open(&database(&set, "shared")).await;
+    let client = Client::with_uri_str(set.uri()).await.unwrap();
+    let (ana, bob) = (tenant(&node.store, "ana").await.id, tenant(&node.store, "bob").await.id);
+    let mut followed = Vec::new();
+    for number in 0..40 {
+        followed.push(follow(&node.feed, if number % 2 == 0 { ana } else { bob }, None).await);
+    }
+    assert_eq!(streams_of_changes(&client).await, 1);
+    let of_ana = record(&node.store, threat(ana, 0)).await;
+    for followed in followed.iter_mut().step_by(2) {
+        assert_eq!(recorded(followed, 1).await, [of_ana]);
+    }
+    drop(followed);
+    let all_gone = async { while streams_of_changes(&client).await > 0 {} };
+    tokio::time::timeout(Duration::from_mins(1), all_gone).await.expect("the stream ends");
+}
+
+/// Returns how many streams of changes are open at a server.
+async fn streams_of_changes(client: &Client) -> usize {
+    let operations = doc! { "$currentOp": { "idleCursors": true, "allUsers": true } };
+    let is_stream =
+        doc! { "$match": { "cursor.originatingCommand.pipeline.0.$changeStream": { "$exists": true } } };
+    let mut found = client.database("admin").aggregate([operations, is_stream]).await.unwrap();
+    let mut count = 0;
+    while found.advance().await.unwrap() {
+        count += 1;
+    }
+    count
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
