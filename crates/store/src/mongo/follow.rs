@@ -43,36 +43,25 @@ impl ThreatFeed for MongoStore {
         tenant: TenantId,
         after: Option<LogId>,
     ) -> Result<Box<dyn FollowedThreats>, StoreError> {
-        let start = match after {
-            Some(after) => after,
-            None => self.newest(tenant).await?,
-        };
-        // Without a log to go on from, this is what is recorded after the answer, and maybe what was just before it.
-        let now = match after {
-            Some(_) => None,
-            None => Some(self.hub.subscribe(tenant).await?),
-        };
-        Ok(Box::new(Followed {
+        let mut followed = Followed {
             store: self.clone(),
             tenant,
-            start,
-            position: start,
-            place: now.as_ref().map(|now| now.from.clone()),
-            at: now.map_or(At::Lost, At::Now),
+            start: after.unwrap_or(LogId::LOWEST),
+            position: after.unwrap_or(LogId::LOWEST),
+            place: None,
+            at: At::Lost,
             ready: VecDeque::new(),
             floor: LogId::LOWEST,
-            listed: HashSet::default(),
-        }))
+            known: HashSet::default(),
+        };
+        if after.is_none() {
+            followed.begin_now().await?;
+        }
+        Ok(Box::new(followed))
     }
 }
 
 impl MongoStore {
-    /// Returns the tenant's newest log; of none, a place before all that come.
-    async fn newest(&self, tenant: TenantId) -> Result<LogId, StoreError> {
-        let newest = LogFilter { limit: 1, status: StatusFilter::All, ..LogFilter::default() };
-        Ok(self.recent(tenant, newest).await?.items.first().map_or(LogId::LOWEST, |log| log.id))
-    }
-
     async fn changes(&self, from: From) -> Result<Changes, StoreError> {
         Changes::open(&self.database, from).await
     }
@@ -111,8 +100,8 @@ struct Followed {
     ready: VecDeque<Happened>,
     /// Logs that are recorded with an id up to here are not told. Only an id that is nobody's is one.
     floor: LogId,
-    /// What was told by ids and may come among the changes, too.
-    listed: HashSet<LogId, RandomState>,
+    /// What was told by ids, or was there before the start, and may come among the changes, too.
+    known: HashSet<LogId, RandomState>,
 }
 
 /// How far the reading is.
@@ -150,6 +139,21 @@ impl FollowedThreats for Followed {
 }
 
 impl Followed {
+    /// Begins with what is recorded after this; of none, before all that come.
+    async fn begin_now(&mut self) -> Result<(), StoreError> {
+        let now = self.store.hub.subscribe(self.tenant).await?;
+        // The changes may be a little behind what can be read already.
+        let newest = LogFilter { limit: PAGE, status: StatusFilter::All, ..LogFilter::default() };
+        let newest = self.store.recent(self.tenant, newest).await?.items;
+        self.start = newest.first().map_or(LogId::LOWEST, |log| log.id);
+        self.position = self.start;
+        let threats = newest.iter().filter(|log| log.analysis.score.is_threat());
+        self.known = threats.map(|log| log.id).collect();
+        self.place = Some(now.from.clone());
+        self.at = At::Now(now);
+        Ok(())
+    }
+
     async fn find_back(&mut self) -> Result<At, StoreError> {
         let now = self.store.hub.subscribe(self.tenant).await?;
         if let Some(place) = self.place.clone() {
@@ -217,7 +221,7 @@ impl Followed {
         };
         let now_s = DateTime::now().timestamp_millis() / 1000;
         let may_come = |id: &LogId| i64::from(id.seconds()) >= now_s - i64::from(2 * SLACK_S);
-        self.listed.extend(page.items.iter().map(|log| log.id).filter(may_come));
+        self.known.extend(page.items.iter().map(|log| log.id).filter(may_come));
         self.position = page.items.last().map_or(after, |last| last.id);
         self.ready.extend(page.items.into_iter().map(Happened::Recorded));
         Ok(if page.next.is_some() { At::Listing { after: self.position, now } } else { At::Now(now) })
@@ -255,7 +259,7 @@ impl Followed {
         changes.retain(|change| self.place.as_ref().is_none_or(|place| change.place > *place));
         let Some(last) = changes.last().cloned() else { return Ok(()) };
         changes.retain(|change| {
-            !self.listed.contains(&change.log) && (change.is_raise || change.log > self.floor)
+            !self.known.contains(&change.log) && (change.is_raise || change.log > self.floor)
         });
         let ids = changes.iter().map(|change| change.log).collect();
         // As they are now: some may be resolved already, or gone.
