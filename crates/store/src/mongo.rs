@@ -2,6 +2,7 @@
 //! What is acknowledged was written by a majority of its members and is in their journals.
 
 mod connect;
+mod copy;
 mod errors;
 mod fields;
 mod ids;
@@ -36,6 +37,7 @@ use sentinelflow_domain::{
 use tokio::{sync::RwLock, time::timeout};
 
 pub use self::connect::ConnectError;
+pub(crate) use self::copy::MongoHouse;
 use self::{
     errors::store_error,
     fields::{Fields, millis},

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod connection;
+mod copy;
 mod errors;
 mod migrations;
 mod row_id;
@@ -32,6 +33,7 @@ use sentinelflow_domain::{
 use thiserror::Error;
 
 pub use self::connection::OpenError;
+pub(crate) use self::copy::SqliteHouse;
 use self::{
     checkpoint::Checkpoints,
     connection::OwnedFile,
@@ -63,6 +65,9 @@ impl SqliteStore {
     pub fn open(directory_or_file: &Path) -> Result<Self, OpenError> {
         let file = OwnedFile::claim(directory_or_file)?;
         let connection = file.open_writer()?;
+        if copy::is_unfinished(&connection).map_err(|error| file.sqlite(error))? {
+            return Err(file.unfinished());
+        }
         let readers = (0..READERS).map(|_| file.open_reader()).collect::<Result<Vec<_>, _>>()?;
         let (ids, directory) = load(&connection).map_err(|error| file.sqlite(error))?;
         let origins = ids.origins.clone();

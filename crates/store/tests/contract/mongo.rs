@@ -25,20 +25,20 @@ use crate::{
 };
 
 /// A node with a data folder of its own, on the database of that name.
-struct OnDatabase {
-    store: AnyStore,
+pub(crate) struct OnDatabase {
+    pub(crate) store: AnyStore,
     folder: TempDir,
 }
 
 impl OnDatabase {
-    async fn open(url: &str) -> Self {
+    pub(crate) async fn open(url: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let node = Node::claim(folder.path()).unwrap();
         Self { store: Arc::new(MongoStore::open(url, node).await.unwrap()), folder }
     }
 }
 
-fn database(set: &ReplicaSet, name: &str) -> String {
+pub(crate) fn database(set: &ReplicaSet, name: &str) -> String {
     set.uri().replace("/?", &format!("/{name}?"))
 }
 
