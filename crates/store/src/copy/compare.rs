@@ -30,6 +30,12 @@ pub struct Tally {
     pub hash: [u8; 32],
 }
 
+impl Tally {
+    pub fn hash_in_hex(&self) -> String {
+        Value::Bytes(self.hash.to_vec()).to_string()
+    }
+}
+
 impl Comparison {
     pub fn agrees(&self) -> bool {
         self.first_difference.is_none() && self.from == self.to
