@@ -9,7 +9,7 @@ mod compare;
 use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use sentinelflow_domain::{store::StoreError, time::Timestamp};
+use sentinelflow_domain::{clock::Clock, store::StoreError};
 use thiserror::Error;
 
 use self::{
@@ -199,8 +199,8 @@ impl Copy {
     }
 
     /// Compares what both sides hold of a kind, read back from both.
-    pub async fn compare(&self, kind: Kind, now: Timestamp) -> Result<Comparison, CopyError> {
-        compare::compare(&*self.from, &*self.to, kind, now).await
+    pub async fn compare(&self, kind: Kind, clock: &dyn Clock) -> Result<Comparison, CopyError> {
+        compare::compare(&*self.from, &*self.to, kind, clock).await
     }
 
     /// Opens the copy to servers, if nothing is left to be copied and all kinds were found to agree; says whether it did.

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use comfy_table::{ContentArrangement, Table, presets};
-use sentinelflow_domain::clock::Clock as _;
 use sentinelflow_store::{Comparison, Copy, Kind, Tally};
 
 use super::{print, tell};
@@ -44,7 +43,10 @@ pub fn run(args: StoreArgs) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    runtime.block_on(copy(&from, &to))
+    let done = runtime.block_on(copy(&from, &to));
+    // The driver of MongoDB says goodbye in the background and panics if its threads end first; the process ends anyway.
+    std::mem::forget(runtime);
+    done
 }
 
 async fn copy(from: &StoreLocation, to: &StoreLocation) -> anyhow::Result<()> {
@@ -55,7 +57,7 @@ async fn copy(from: &StoreLocation, to: &StoreLocation) -> anyhow::Result<()> {
     let mut comparisons = Vec::new();
     for kind in Kind::ALL {
         tell(&format!("comparing {}", kind.as_str()));
-        comparisons.push(copy.compare(kind, SystemClock.now()).await?);
+        comparisons.push(copy.compare(kind, &SystemClock).await?);
     }
     print(&as_table(&comparisons))?;
     let is_settled = copy.settle(&comparisons).await?;

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::VecDeque};
 
-use sentinelflow_domain::time::Timestamp;
+use sentinelflow_domain::{clock::Clock, time::Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -46,7 +46,7 @@ pub(super) async fn compare(
     from: &dyn House,
     to: &dyn House,
     kind: Kind,
-    now: Timestamp,
+    clock: &dyn Clock,
 ) -> Result<Comparison, CopyError> {
     let mut sides = [Side::new(from, kind), Side::new(to, kind)];
     let mut first_difference = None;
@@ -62,8 +62,8 @@ pub(super) async fn compare(
             (Some(from), Some(to)) => from.key.cmp(&to.key),
         };
         let (of_from, of_to) = match order {
-            Ordering::Less => (from.take_unless_lapsed(now), None),
-            Ordering::Greater => (None, to.take_unless_lapsed(now)),
+            Ordering::Less => (from.take_unless_lapsed(clock), None),
+            Ordering::Greater => (None, to.take_unless_lapsed(clock)),
             Ordering::Equal => (from.take(), to.take()),
         };
         let difference = match (&of_from, &of_to) {
@@ -126,8 +126,8 @@ impl<'h> Side<'h> {
     }
 
     /// Takes the next record; it doesn't count if its time is over, so that one side may have removed it.
-    fn take_unless_lapsed(&mut self, now: Timestamp) -> Option<Record> {
-        if has_lapsed(self.kind, self.waiting.front()?, now) {
+    fn take_unless_lapsed(&mut self, clock: &dyn Clock) -> Option<Record> {
+        if has_lapsed(self.kind, self.waiting.front()?, clock.now()) {
             self.waiting.pop_front();
             return None;
         }

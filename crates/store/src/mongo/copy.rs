@@ -223,10 +223,12 @@ impl MongoHouse {
                 .map(drop)
                 .map_err(failed);
         }
-        let documents = page.records.iter().map(|record| stored(kind, record));
-        let documents: Vec<Document> = documents.collect();
+        // As bytes at once: a document of names and values takes several times as many.
+        let documents = page.records.iter().map(|record| RawDocumentBuf::try_from(stored(kind, record)));
+        let documents: Vec<_> =
+            documents.collect::<Result<_, _>>().map_err(|error| unwritable(damaged(error)))?;
         // Whatever was added before this copy was broken off is there already.
-        match self.documents(&kind.table()).insert_many(documents).ordered(false).await {
+        match self.collection(&kind.table()).insert_many(documents).ordered(false).await {
             Err(error) if !says_only_that_some_are_there(&error) => Err(unwritable(store_error(error))),
             _ => Ok(()),
         }

@@ -7,6 +7,7 @@ use mongodb::{
     bson::{DateTime, Document, doc},
 };
 use sentinelflow_domain::{
+    clock::Clock,
     id::ObjectId,
     log_entry::Message,
     second_opinion::Ask,
@@ -27,7 +28,16 @@ use crate::{
     scans,
 };
 
-/// The clock of these tests: keys and verdicts have time left.
+/// A clock that is so many milliseconds ahead.
+struct In(i64);
+
+impl Clock for In {
+    fn now(&self) -> Timestamp {
+        later(self.0)
+    }
+}
+
+/// Keys and verdicts have time left in these tests.
 fn now() -> Timestamp {
     Timestamp::from_millis(DateTime::now().timestamp_millis())
 }
@@ -75,7 +85,7 @@ async fn fill(nodes: &[AnyStore]) {
     first.update_tenant(bob, change).await.unwrap().unwrap();
     fill_logs(nodes, ana, bob).await;
     for number in 0..3 {
-        let verdicts = vec![remembered(number, later(HOUR_MS)), remembered(number + 9, later(-HOUR_MS / 2))];
+        let verdicts = vec![remembered(number, later(HOUR_MS))];
         last.keep_exchange(ana, exchange(number, now()), verdicts).await.unwrap();
     }
     for number in 0..3_u64 {
@@ -219,7 +229,7 @@ async fn bare(url: &str) -> Database {
 async fn comparisons(copy: &Copy) -> Vec<Comparison> {
     let mut comparisons = Vec::new();
     for kind in Kind::ALL {
-        comparisons.push(copy.compare(kind, now()).await.unwrap());
+        comparisons.push(copy.compare(kind, &In(0)).await.unwrap());
     }
     comparisons
 }
@@ -524,6 +534,28 @@ async fn a_record_that_can_not_be_read_is_named_and_not_skipped() {
             panic!("{damage}: {refused:?}")
         };
         assert!(found == kind && name.len() >= 24, "{damage}: {found:?} {name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_what_has_expired_may_be_on_one_side() {
+    let place = TempDir::new().unwrap();
+    let first = place.path().join("first.db");
+    filled_sqlite(&first).await;
+    let url = fresh_url().await;
+    let mut copy = Copy::begin(sqlite(&first), Address::Mongo(url.clone())).await.unwrap();
+    while copy.step().await.unwrap().is_some() {}
+    for (name, kind, hours) in
+        [("verdicts", Kind::Verdicts, 1), ("idempotency_keys", Kind::IdempotencyKeys, 24)]
+    {
+        let whole = copy.compare(kind, &In(0)).await.unwrap();
+        assert!(whole.agrees() && whole.from.count > 1, "{whole:?}");
+        let collection: Collection<Document> = bare(&url).await.collection(name);
+        collection.find_one_and_delete(doc! {}).sort(doc! { "_id": 1 }).await.unwrap().unwrap();
+        let lost = copy.compare(kind, &In(hours * HOUR_MS - HOUR_MS / 2)).await.unwrap();
+        assert!(lost.first_difference.is_some_and(|said| said.ends_with("is not in TO")));
+        let lapsed = copy.compare(kind, &In(hours * HOUR_MS + HOUR_MS / 2)).await.unwrap();
+        assert!(lapsed.agrees() && lapsed.from.count + 1 == whole.from.count, "{lapsed:?}");
     }
 }
 
