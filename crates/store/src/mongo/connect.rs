@@ -14,6 +14,7 @@ use thiserror::Error;
 use super::{
     MongoStore,
     changes::Hub,
+    copy::is_unfinished,
     ids::{Ids, from_bson},
     logs, named,
     tenants::Directory,
@@ -53,6 +54,8 @@ pub enum ConnectError {
     Alone,
     #[error("the MongoDB is version {0}; at least {OLDEST_RELEASE}.0 is needed")]
     TooOld(String),
+    #[error("the database is an unfinished copy of another store: let `sentinelflow store copy` finish it")]
+    Unfinished,
     #[error("the MongoDB can't be prepared")]
     Unprepared(#[source] DriverError),
 }
@@ -79,22 +82,10 @@ impl MongoStore {
     /// Opens the store at a `mongodb://` or `mongodb+srv://` URL, whose path may name the database; it is made ready if
     /// it is new, also by several nodes at the same time.
     pub async fn open(url: &str, node: Node) -> Result<Self, ConnectError> {
-        let mut options = ClientOptions::parse(url).await.map_err(|_| ConnectError::Address)?;
-        options.app_name.get_or_insert_with(|| "sentinelflow".to_owned());
-        options.server_selection_timeout.get_or_insert(SELECTION);
-        options.heartbeat_freq.get_or_insert(HEARTBEAT);
-        options.connect_timeout.get_or_insert(HEARTBEAT);
-        options.max_pool_size.get_or_insert(CONNECTIONS);
-        options.retry_reads = Some(true);
-        options.retry_writes = Some(true);
-        // What was read must not be lost later, and what was acknowledged must be seen.
-        options.write_concern = Some(durable());
-        options.read_concern = Some(ReadConcern::majority());
-        options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-        let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
-        let client = Client::with_options(options).map_err(|_| ConnectError::Address)?;
-        let database = client.database(&name);
-        check(&database).await?;
+        let (client, database) = connect(url).await?;
+        if is_unfinished(&database).await? {
+            return Err(ConnectError::Unfinished);
+        }
         prepare(&database).await?;
         let newest = newest_id(&database).await?;
         let now = DateTime::now().timestamp_millis();
@@ -106,6 +97,27 @@ impl MongoStore {
         let exchanges_under_way = Arc::default();
         Ok(Self { client, database, node, run, ids, directory, writer, hub, exchanges_under_way })
     }
+}
+
+/// Reaches the database at a URL, on servers that can keep what is promised; makes nothing.
+pub(super) async fn connect(url: &str) -> Result<(Client, Database), ConnectError> {
+    let mut options = ClientOptions::parse(url).await.map_err(|_| ConnectError::Address)?;
+    options.app_name.get_or_insert_with(|| "sentinelflow".to_owned());
+    options.server_selection_timeout.get_or_insert(SELECTION);
+    options.heartbeat_freq.get_or_insert(HEARTBEAT);
+    options.connect_timeout.get_or_insert(HEARTBEAT);
+    options.max_pool_size.get_or_insert(CONNECTIONS);
+    options.retry_reads = Some(true);
+    options.retry_writes = Some(true);
+    // What was read must not be lost later, and what was acknowledged must be seen.
+    options.write_concern = Some(durable());
+    options.read_concern = Some(ReadConcern::majority());
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
+    let client = Client::with_options(options).map_err(|_| ConnectError::Address)?;
+    let database = client.database(&name);
+    check(&database).await?;
+    Ok((client, database))
 }
 
 /// Sees that the servers can keep what is promised.
@@ -125,7 +137,7 @@ async fn check(database: &Database) -> Result<(), ConnectError> {
 }
 
 /// Makes the collections and indexes that are missing.
-async fn prepare(database: &Database) -> Result<(), DriverError> {
+pub(super) async fn prepare(database: &Database) -> Result<(), DriverError> {
     const ALREADY_THERE: i32 = 48;
     let collections = [
         named::TENANTS,
