@@ -16,6 +16,9 @@ use ureq::{
     http::{HeaderMap, Request, Response},
 };
 
+/// The environment's name for where the store is.
+pub const STORE: &str = "SENTINELFLOW_STORE";
+
 const BINARY: &str = env!("CARGO_BIN_EXE_sentinelflow");
 
 /// Returns the binary as a command that neither a key nor a setting of the developer's environment reaches.
@@ -70,7 +73,11 @@ impl TestServer {
     }
 
     pub fn started(start: Start) -> Self {
-        let data = TempDir::new().expect("a temporary folder");
+        Self::started_in(TempDir::new().expect("a temporary folder"), start)
+    }
+
+    /// Starts on a data folder that is there already.
+    pub fn started_in(data: TempDir, start: Start) -> Self {
         std::fs::write(data.path().join("sentinelflow.toml"), &start.settings)
             .expect("the folder can be written to");
         let mut said = Said::default();
@@ -202,26 +209,38 @@ impl TestServer {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Answer, ureq::Error> {
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let has_body = !body.is_empty();
-        let request = request.body(body).expect("a valid request");
-        let mut response = if has_body || matches!(method, "POST" | "PUT" | "PATCH") {
-            self.agent.run(request)?
-        } else {
-            self.agent.run(request.map(|_| ()))?
-        };
-        let bytes = response.body_mut().with_config().limit(1 << 30).read_to_vec()?;
-        Ok(Answer {
-            request: format!("{method} {path}"),
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-            bytes,
-        })
+        exchange(&self.agent, &self.base, method, path, headers, body)
     }
+}
+
+/// Sends a request to the server at this base; an error says that no answer came.
+pub fn exchange(
+    agent: &Agent,
+    base: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> Result<Answer, ureq::Error> {
+    let mut request = Request::builder().method(method).uri(format!("{base}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let has_body = !body.is_empty();
+    let request = request.body(body).expect("a valid request");
+    let mut response = if has_body || matches!(method, "POST" | "PUT" | "PATCH") {
+        agent.run(request)?
+    } else {
+        agent.run(request.map(|_| ()))?
+    };
+    let bytes = response.body_mut().with_config().limit(1 << 30).read_to_vec()?;
+    Ok(Answer {
+        request: format!("{method} {path}"),
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        bytes,
+    })
 }
 
 impl Drop for TestServer {
@@ -268,14 +287,15 @@ fn read_line(log: &mut BufReader<ChildStderr>, text: &Mutex<String>) -> Option<S
     Some(line)
 }
 
-/// Returns where a server keeps its store: beside its data, or, where this is compiled as `api_on_mongo`, in a database
-/// that is called like the data folder.
+/// Returns where a server keeps its store if the test doesn't say: beside its data, or, where this is compiled as
+/// `api_on_mongo`, in a database that is called like the data folder.
 fn store_flags(start: &Start, data: &TempDir) -> Vec<String> {
     static SHARED: LazyLock<ReplicaSet> = LazyLock::new(|| {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
         runtime.block_on(ReplicaSet::start(1))
     });
-    if env!("CARGO_CRATE_NAME") == "api" || start.flags.contains(&"--air-gapped") {
+    let is_named = start.environment.iter().any(|(name, _)| *name == STORE);
+    if is_named || env!("CARGO_CRATE_NAME") == "api" || start.flags.contains(&"--air-gapped") {
         return Vec::new();
     }
     let folder = data.path().file_name().expect("it has a name").to_string_lossy();
