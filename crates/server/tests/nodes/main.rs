@@ -10,9 +10,14 @@ mod harness;
 
 mod given;
 
+mod clients;
+mod feed;
+
 mod fake_mongod;
 mod slow_road;
 
 mod start;
 
 mod away;
+mod questions;
+mod together;
