@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use mongodb::{
     ClientSession, Collection, Database,
-    bson::{Document, doc},
+    bson::{Bson, Document, doc},
     error::Error,
 };
 use sentinelflow_domain::{
@@ -41,7 +41,7 @@ impl ExchangeBook for MongoStore {
             verdicts.iter().map(|verdict| upsert(tenant, verdict, exchange.asked_at)).collect();
         let mut keep = Keep {
             database: self.database.clone(),
-            day: spend_id(tenant, exchange.asked_at.as_millis().div_euclid(DAY_MS)),
+            day: spend_id(tenant, exchange.asked_at.as_millis().div_euclid(DAY_MS), self.run),
             spent: exchange.spent,
             exchange: document(tenant, exchange),
             verdicts,
@@ -82,9 +82,16 @@ impl ExchangeBook for MongoStore {
 
     async fn spent(&self, tenant: TenantId, day: i64) -> Result<Spend, StoreError> {
         let spends = self.collection(named::SPENDS);
-        let found = spends.find_one(doc! { "_id": spend_id(tenant, day) }).in_time().await?;
-        let Some(found) = found else { return Ok(Spend::default()) };
-        Ok(Spend { tokens: Fields(&found).count("tokens")?, nano_usd: Fields(&found).count("nano_usd")? })
+        let bound = |day: i64| spend_id(tenant, day, Bson::MinKey);
+        let of_day = doc! { "_id": { "$gte": bound(day), "$lt": bound(day.saturating_add(1)) } };
+        let mut found = spends.find(of_day).in_time().await?;
+        let mut spent = Spend::default();
+        while found.advance().in_time().await? {
+            let of_run = Fields(found.current());
+            spent.tokens += of_run.count("tokens")?;
+            spent.nano_usd += of_run.count("nano_usd")?;
+        }
+        Ok(spent)
     }
 }
 
@@ -169,6 +176,7 @@ fn verdict_id(tenant: TenantId, key: QuestionKey) -> Document {
     doc! { "tenant": to_bson(tenant), "key": binary(&key.0) }
 }
 
-fn spend_id(tenant: TenantId, day: i64) -> Document {
-    doc! { "tenant": to_bson(tenant), "day": day }
+/// Names what a run of a node adds to; as with the counters of minutes, nobody waits for another.
+fn spend_id(tenant: TenantId, day: i64, run: impl Into<Bson>) -> Document {
+    doc! { "tenant": to_bson(tenant), "day": day, "run": run.into() }
 }
