@@ -12,6 +12,7 @@ mod given;
 
 mod clients;
 mod feed;
+mod load;
 
 mod fake_mongod;
 mod slow_road;
@@ -19,5 +20,6 @@ mod slow_road;
 mod start;
 
 mod away;
+mod failover;
 mod questions;
 mod together;
