@@ -12,10 +12,11 @@ use sentinelflow_domain::{
     tenant::TenantId,
     time::Timestamp,
 };
+use tokio::time::Instant;
 
 use super::{
     MongoStore,
-    deadline::InTime as _,
+    deadline::{ATTEMPT, InTime as _},
     errors::{damaged, store_error},
     fields::{Fields, binary, from_now, int, millis},
     ids::to_bson,
@@ -45,6 +46,7 @@ impl ExchangeBook for MongoStore {
             spent: exchange.spent,
             exchange: document(tenant, exchange),
             verdicts,
+            since: Instant::now(),
         };
         all_or_nothing(&self.client, &mut keep).await.map_err(store_error)
     }
@@ -102,6 +104,7 @@ struct Keep {
     day: Document,
     spent: Spend,
     verdicts: Vec<Document>,
+    since: Instant,
 }
 
 #[async_trait]
@@ -121,7 +124,9 @@ impl Writes for Keep {
         let spent = doc! { "tokens": int(self.spent.tokens), "nano_usd": int(self.spent.nano_usd) };
         let spend = spends.update_one(doc! { "_id": &self.day }, doc! { "$inc": spent }).upsert(true);
         spend.session(&mut *session).await?;
-        if self.verdicts.is_empty() {
+        // A node that was asked the same and was killed may hold up the verdict for a minute. What it answers again is not
+        // worth that, and logs wait for this.
+        if self.verdicts.is_empty() || self.since.elapsed() > ATTEMPT {
             return Ok(());
         }
         let upserts = doc! { "update": named::VERDICTS, "updates": self.verdicts.clone() };

@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::{
-    exchanges::{day_of, exchange},
+    exchanges::{day_of, exchange, remembered},
     given::{AnyStore, Opened, all_pages, at, everything, ids, log, record, record_all, tenant},
     stats::recount,
 };
@@ -265,23 +265,27 @@ async fn a_transaction_that_a_killed_node_left_open_holds_up_its_own_keys_only()
 }
 
 #[tokio::test]
-async fn what_a_killed_node_left_open_holds_up_no_other_that_pays_for_the_same_tenant() {
+async fn what_a_killed_node_left_open_holds_up_no_other_that_asks_a_model_the_same() {
     let set = shared_one_member().await;
     let name = fresh_database_name();
     let url = database(set, &name);
     let nodes = [OnDatabase::open(&url).await, OnDatabase::open(&url).await];
     let ana = tenant(&nodes[0].store, "ana").await.id;
     let pay = async |node: usize, id: u8| {
-        nodes[node].store.keep_exchange(ana, exchange(id, at(0)), Vec::new()).await.unwrap();
+        let verdicts = vec![remembered(1, at(60))];
+        nodes[node].store.keep_exchange(ana, exchange(id, at(0)), verdicts).await.unwrap();
     };
     pay(0, 1).await;
     let left = Client::with_uri_str(set.uri()).await.unwrap();
-    let spends = left.database(&name).collection::<Document>("spends");
     let mut session = left.start_session().await.unwrap();
     session.start_transaction().await.unwrap();
-    let adds = doc! { "$inc": { "tokens": 1_i64 } };
-    spends.update_many(doc! {}, adds).session(&mut session).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(10), pay(1, 2)).await.expect("it waits for nobody");
+    for written in ["spends", "verdicts"] {
+        let written = left.database(&name).collection::<Document>(written);
+        let change = doc! { "$set": { "left_open": true } };
+        let changed = written.update_many(doc! {}, change).session(&mut session).await.unwrap();
+        assert_eq!(changed.modified_count, 1);
+    }
+    tokio::time::timeout(Duration::from_secs(15), pay(1, 2)).await.expect("it doesn't wait for the verdict");
     session.abort_transaction().await.unwrap();
     for node in &nodes {
         let spent = node.store.spent(ana, day_of(at(0))).await.unwrap();
