@@ -11,7 +11,7 @@ use sentinelflow_domain::{
     tenant::{Plan, Tenant, Username},
 };
 use sentinelflow_llm::{Consultant, NoModel};
-use sentinelflow_store::{MongoStore, Node, SqliteStore};
+use sentinelflow_store::{Address, Copy, CopyError, MongoStore, Node, SqliteStore};
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
@@ -90,6 +90,15 @@ async fn open_store(
             Ok((Arc::new(store.clone()), Some(Arc::new(store))))
         }
     }
+}
+
+/// Begins a copy of one store into another, or goes on with it.
+pub async fn begin_copy(from: &StoreLocation, to: &StoreLocation) -> Result<Copy, CopyError> {
+    let address = |location: &StoreLocation| match location {
+        StoreLocation::Sqlite(path) => Address::Sqlite(path.clone()),
+        StoreLocation::Mongo(url) => Address::Mongo(url.as_str().to_owned()),
+    };
+    Copy::begin(address(from), address(to)).await
 }
 
 /// Returns the hunts, at work on what a former process did not finish. Called once the data folder is this process's own.

@@ -7,6 +7,7 @@ mod llm;
 mod rules;
 mod scan;
 mod serve;
+mod store;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -41,6 +42,8 @@ enum Command {
     Indicators(indicators::IndicatorsArgs),
     /// Try the configured language model
     Llm(llm::LlmArgs),
+    /// Move what a server remembers into another store
+    Store(store::StoreArgs),
     /// Print the API's description (OpenAPI 3.1)
     Openapi,
 }
@@ -58,6 +61,7 @@ pub fn run() -> ExitCode {
         Command::Rules(args) => rules::run(&args),
         Command::Indicators(args) => indicators::run(&args),
         Command::Llm(args) => llm::run(&args),
+        Command::Store(args) => store::run(args),
         Command::Openapi => print_openapi(),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };

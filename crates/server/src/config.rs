@@ -97,6 +97,32 @@ pub enum StoreLocation {
     Mongo(MongoUrl),
 }
 
+impl StoreLocation {
+    /// Reads what a command is given: what `--store` takes, a path, or `env:NAME`, which stands for what that variable
+    /// of the environment holds.
+    pub fn given(name: &str, text: &str) -> Result<Self, ConfigFaults> {
+        let fault = |what: String| ConfigFaults(vec![format!("{name}: {what}")]);
+        let Some(variable) = text.strip_prefix("env:") else {
+            let is_path = !text.is_empty() && !text.contains(':');
+            return if is_path { Ok(Self::Sqlite(text.into())) } else { store_location(text).map_err(fault) };
+        };
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+        let held = std::env::var(variable);
+        let held = held.map_err(|_| fault(format!("the environment has no variable {variable}")))?;
+        store_location(&held).map_err(|what| fault(format!("environment {variable}: {what}")))
+    }
+}
+
+/// As people are told of it: without what may be a password.
+impl fmt::Display for StoreLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Mongo(_) => f.write_str("mongodb://…"),
+        }
+    }
+}
+
 /// The address of a MongoDB. There may be a password in it: it is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MongoUrl(String);

@@ -2,6 +2,7 @@
 //! What is acknowledged was written by a majority of its members and is in their journals.
 
 mod connect;
+mod copy;
 mod deadline;
 mod errors;
 mod fields;
@@ -39,6 +40,7 @@ use sentinelflow_domain::{
 use tokio::{sync::RwLock, time::timeout};
 
 pub use self::connect::ConnectError;
+pub(crate) use self::copy::MongoHouse;
 use self::{
     changes::Hub,
     deadline::{ATTEMPT, InTime as _},

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod connection;
+mod copy;
 mod errors;
 mod migrations;
 mod row_id;
@@ -29,14 +30,17 @@ use sentinelflow_domain::{
     tenant::{ApiKeyHash, PasswordHash, Tenant, TenantId, Username},
     time::Timestamp,
 };
+use thiserror::Error;
 
 pub use self::connection::OpenError;
+pub(crate) use self::copy::SqliteHouse;
 use self::{
     checkpoint::Checkpoints,
     connection::OwnedFile,
+    errors::damaged,
     logs::{AnalysisColumns, LogRow},
     readers::Readers,
-    row_id::{Ids, Origin},
+    row_id::{Ids, Origins},
     tenants::Directory,
     writer::Writer,
 };
@@ -46,7 +50,7 @@ const READERS: usize = 3;
 
 /// A store in one file. Dropping it writes what still waits and waits for that.
 pub struct SqliteStore {
-    origin: Origin,
+    origins: Origins,
     directory: Directory,
     // The order in which they are dropped: the writer closes last and so can empty the write-ahead log.
     readers: Arc<Readers>,
@@ -61,13 +65,16 @@ impl SqliteStore {
     pub fn open(directory_or_file: &Path) -> Result<Self, OpenError> {
         let file = OwnedFile::claim(directory_or_file)?;
         let connection = file.open_writer()?;
+        if copy::is_unfinished(&connection).map_err(|error| file.sqlite(error))? {
+            return Err(file.unfinished());
+        }
         let readers = (0..READERS).map(|_| file.open_reader()).collect::<Result<Vec<_>, _>>()?;
         let (ids, directory) = load(&connection).map_err(|error| file.sqlite(error))?;
-        let origin = ids.origin;
+        let origins = ids.origins.clone();
         let unreachable = |source| OpenError::Unreachable { path: directory_or_file.to_owned(), source };
         let checkpoints = Checkpoints::start(file.open_checkpointer()?).map_err(unreachable)?;
         let writer = Writer::start(connection, ids, Some(checkpoints)).map_err(unreachable)?;
-        Ok(Self { origin, directory, readers: Arc::new(Readers::new(readers)), writer, _file: file })
+        Ok(Self { origins, directory, readers: Arc::new(Readers::new(readers)), writer, _file: file })
     }
 }
 
@@ -78,16 +85,35 @@ fn load(connection: &Connection) -> rusqlite::Result<(Ids, Directory)> {
         "INSERT INTO meta (key, value) VALUES ('origin', ?), ('id_lead_s', 0) ON CONFLICT DO NOTHING",
         [random],
     )?;
-    let meta = "SELECT value FROM meta WHERE key = ?";
-    let origin = Origin(connection.query_row(meta, ["origin"], |row| row.get(0))?);
-    let lead_s = connection.query_row(meta, ["id_lead_s"], |row| row.get(0))?;
+    let (own, origins) = origins(connection)?;
+    let lead_s =
+        connection.query_row("SELECT value FROM meta WHERE key = 'id_lead_s'", [], |row| row.get(0))?;
     let newest = connection.query_row(
         "SELECT max(newest) FROM (SELECT max(id) AS newest FROM logs UNION ALL
                                   SELECT max(id) FROM tenants UNION ALL SELECT max(id) FROM scans)",
         [],
         |row| row.get(0),
     )?;
-    Ok((Ids::new(origin, newest, lead_s), Directory::load(connection, origin)?))
+    let directory = Directory::load(connection, &origins)?;
+    Ok((Ids::new(origins, own, newest, lead_s), directory))
+}
+
+#[derive(Debug, Error)]
+#[error("these can't be the origins of ids")]
+struct OddOrigins;
+
+/// Returns the origin that ids are minted with here, and those of all ids.
+fn origins(connection: &Connection) -> rusqlite::Result<([u8; 5], Origins)> {
+    let meta = "SELECT value FROM meta WHERE key = ?";
+    let own = connection.query_row(meta, ["origin"], |row| row.get(0))?;
+    let several = connection.query_row(meta, ["origins"], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+    let origins = match several {
+        None => Origins::one(own),
+        Some(several) => Origins::several(&several)
+            .filter(|origins| origins.all().contains(&own))
+            .ok_or_else(|| damaged(0, OddOrigins))?,
+    };
+    Ok((own, origins))
 }
 
 #[async_trait]
@@ -104,13 +130,13 @@ impl Store for SqliteStore {
 #[async_trait]
 impl LogBook for SqliteStore {
     async fn record(&self, log: NewLog) -> Result<Recorded, StoreError> {
-        let tenant = self.origin.row(log.tenant).ok_or(StoreError::Conflict)?;
-        let origin = self.origin;
+        let tenant = self.origins.row(log.tenant).ok_or(StoreError::Conflict)?;
+        let origins = self.origins.clone();
         match LogRow::new(tenant, log) {
             (log, None) => {
                 // The log comes back, so that its memory is freed where it was taken and not by the one writing thread.
                 let (id, _log) = self.writer.run(move |batch| Ok((log.insert(batch)?, log))).await?;
-                Ok(Recorded::New(origin.id(id)))
+                Ok(Recorded::New(origins.id(id)))
             }
             (log, Some(key)) => {
                 let insert = move |batch: &mut writer::Batch<'_>| {
@@ -126,17 +152,17 @@ impl LogBook for SqliteStore {
         tenant: TenantId,
         key: &IdempotencyKey,
     ) -> Result<Option<LogRecord>, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else { return Ok(None) };
-        let (origin, key) = (self.origin, key.clone());
-        self.readers.run(move |connection| logs::recorded_under(connection, origin, tenant, &key)).await
+        let Some(tenant) = self.origins.row(tenant) else { return Ok(None) };
+        let (origins, key) = (self.origins.clone(), key.clone());
+        self.readers.run(move |connection| logs::recorded_under(connection, &origins, tenant, &key)).await
     }
 
     async fn recent(&self, tenant: TenantId, filter: LogFilter) -> Result<Page<LogRecord>, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else {
+        let Some(tenant) = self.origins.row(tenant) else {
             return Ok(Page { items: Vec::new(), next: None });
         };
-        let origin = self.origin;
-        self.readers.run(move |connection| logs::recent(connection, origin, tenant, &filter)).await
+        let origins = self.origins.clone();
+        self.readers.run(move |connection| logs::recent(connection, &origins, tenant, &filter)).await
     }
 
     async fn threats_after(
@@ -145,12 +171,12 @@ impl LogBook for SqliteStore {
         after: LogId,
         limit: usize,
     ) -> Result<Page<LogRecord>, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else {
+        let Some(tenant) = self.origins.row(tenant) else {
             return Ok(Page { items: Vec::new(), next: None });
         };
-        let origin = self.origin;
+        let origins = self.origins.clone();
         let threats = move |connection: &Connection| {
-            logs::threats_after(connection, origin, tenant, origin.row_up_to(after), limit)
+            logs::threats_after(connection, &origins, tenant, origins.row_up_to(after), limit)
         };
         self.readers.run(threats).await
     }
@@ -161,17 +187,17 @@ impl LogBook for SqliteStore {
         newest: usize,
         after: Option<LogId>,
     ) -> Result<Vec<(TenantId, LogRecord)>, StoreError> {
-        let origin = self.origin;
-        let after = after.and_then(|id| origin.row(id));
-        self.readers.run(move |connection| logs::replay(connection, origin, since, newest, after)).await
+        let origins = self.origins.clone();
+        let after = after.and_then(|id| origins.row(id));
+        self.readers.run(move |connection| logs::replay(connection, &origins, since, newest, after)).await
     }
 
     async fn find(&self, tenant: TenantId, id: LogId) -> Result<Option<LogRecord>, StoreError> {
-        let (Some(tenant), Some(id)) = (self.origin.row(tenant), self.origin.row(id)) else {
+        let (Some(tenant), Some(id)) = (self.origins.row(tenant), self.origins.row(id)) else {
             return Ok(None);
         };
-        let origin = self.origin;
-        self.readers.run(move |connection| logs::find(connection, origin, tenant, id)).await
+        let origins = self.origins.clone();
+        self.readers.run(move |connection| logs::find(connection, &origins, tenant, id)).await
     }
 
     async fn add_opinion(
@@ -180,7 +206,7 @@ impl LogBook for SqliteStore {
         id: LogId,
         analysis: Arc<Analysis>,
     ) -> Result<bool, StoreError> {
-        let (Some(tenant), Some(id)) = (self.origin.row(tenant), self.origin.row(id)) else {
+        let (Some(tenant), Some(id)) = (self.origins.row(tenant), self.origins.row(id)) else {
             return Ok(false);
         };
         let analysis = AnalysisColumns::new(&analysis);
@@ -196,10 +222,10 @@ impl LogBook for SqliteStore {
         id: LogId,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let Some(id) = self.origin.row(id) else { return Ok(None) };
+        let Some(id) = self.origins.row(id) else { return Ok(None) };
         let owner = match owner {
             Owner::Anyone => None,
-            Owner::Tenant(tenant) => match self.origin.row(tenant) {
+            Owner::Tenant(tenant) => match self.origins.row(tenant) {
                 Some(tenant) => Some(tenant),
                 None => return Ok(None),
             },
@@ -216,7 +242,7 @@ impl StatsBook for SqliteStore {
         from: i64,
         to: i64,
     ) -> Result<Vec<MinuteCounts>, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else { return Ok(Vec::new()) };
+        let Some(tenant) = self.origins.row(tenant) else { return Ok(Vec::new()) };
         self.readers.run(move |connection| stats::per_minute(connection, tenant, from, to)).await
     }
 }
@@ -240,7 +266,7 @@ impl TenantBook for SqliteStore {
     }
 
     async fn password_of(&self, tenant: TenantId) -> Result<Option<PasswordHash>, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else { return Ok(None) };
+        let Some(tenant) = self.origins.row(tenant) else { return Ok(None) };
         self.readers.run(move |connection| tenants::password(connection, tenant)).await
     }
 
@@ -249,7 +275,7 @@ impl TenantBook for SqliteStore {
         tenant: TenantId,
         change: TenantChange,
     ) -> Result<Option<TenantUpdate>, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else { return Ok(None) };
+        let Some(tenant) = self.origins.row(tenant) else { return Ok(None) };
         let directory = self.directory.clone();
         let update = move |batch: &mut writer::Batch<'_>| {
             batch.all_or_nothing(|batch| tenants::update(batch, directory, tenant, change))

@@ -16,9 +16,6 @@ use ureq::{
     http::{HeaderMap, Request, Response},
 };
 
-/// The environment's name for where the store is.
-pub const STORE: &str = "SENTINELFLOW_STORE";
-
 const BINARY: &str = env!("CARGO_BIN_EXE_sentinelflow");
 
 /// Returns the binary as a command that neither a key nor a setting of the developer's environment reaches.
@@ -44,6 +41,8 @@ pub struct Start {
     /// Besides those that every server gets.
     pub flags: Vec<&'static str>,
     pub environment: Vec<(&'static str, String)>,
+    /// Where its store is; otherwise it has one of its own.
+    pub store: Option<String>,
 }
 
 /// A running `sentinelflow` on a port of its own, with a data folder that lives as long as this does.
@@ -287,20 +286,28 @@ fn read_line(log: &mut BufReader<ChildStderr>, text: &Mutex<String>) -> Option<S
     Some(line)
 }
 
-/// Returns where a server keeps its store if the test doesn't say: beside its data, or, where this is compiled as
-/// `api_on_mongo`, in a database that is called like the data folder.
+/// The replica set that all tests share.
+static SHARED: LazyLock<ReplicaSet> = LazyLock::new(|| {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    runtime.block_on(ReplicaSet::start(1))
+});
+
+/// Returns the address of a database of that name.
+pub fn database(name: &str) -> String {
+    SHARED.uri().replace("/?", &format!("/{name}?"))
+}
+
+/// Returns where a server keeps its store: beside its data, or, where this is compiled as `api_on_mongo`, in a database
+/// that is called like the data folder.
 fn store_flags(start: &Start, data: &TempDir) -> Vec<String> {
-    static SHARED: LazyLock<ReplicaSet> = LazyLock::new(|| {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-        runtime.block_on(ReplicaSet::start(1))
-    });
-    let is_named = start.environment.iter().any(|(name, _)| *name == STORE);
-    if is_named || env!("CARGO_CRATE_NAME") == "api" || start.flags.contains(&"--air-gapped") {
+    if let Some(store) = &start.store {
+        return vec!["--store".to_owned(), store.clone()];
+    }
+    if env!("CARGO_CRATE_NAME") == "api" || start.flags.contains(&"--air-gapped") {
         return Vec::new();
     }
     let folder = data.path().file_name().expect("it has a name").to_string_lossy();
-    let database = folder.replace('.', "_");
-    vec!["--store".to_owned(), SHARED.uri().replace("/?", &format!("/{database}?"))]
+    vec!["--store".to_owned(), database(&folder.replace('.', "_"))]
 }
 
 /// Starts the binary and waits until it says where it listens.

@@ -12,6 +12,7 @@ mod command_line;
 mod durability;
 mod errors;
 mod indicators;
+mod moving;
 mod operator;
 mod scans;
 mod second_opinion;

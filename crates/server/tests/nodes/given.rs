@@ -9,7 +9,7 @@ use sentinelflow_mongod::{
 };
 use tokio::runtime::Runtime;
 
-use crate::harness::{STORE, Start, TestServer};
+use crate::harness::{Start, TestServer};
 
 /// A replica set, for tests that are no futures.
 pub struct Set {
@@ -102,7 +102,7 @@ impl Database<'_> {
 
 /// Returns how `sentinelflow` is started on a store.
 pub fn on(mode: &'static str, store: &str) -> Start {
-    Start { mode, environment: vec![(STORE, store.to_owned())], ..Start::default() }
+    Start { mode, store: Some(store.to_owned()), ..Start::default() }
 }
 
 /// Starts a node with a data folder of its own.

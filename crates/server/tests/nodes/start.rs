@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use crate::{
     fake_mongod::{self, Nature},
     given::{Set, node, on},
-    harness::{STORE, TestServer, command, reference_entry, until},
+    harness::{TestServer, command, reference_entry, until},
     slow_road,
 };
 
@@ -34,7 +34,7 @@ fn refusal(store: &str) -> String {
     let mut process = command()
         .args(["serve", "--listen", &taken.local_addr().unwrap().to_string(), "--data"])
         .arg(data.path())
-        .env(STORE, store)
+        .env("SENTINELFLOW_STORE", store)
         .current_dir(data.path())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

@@ -22,8 +22,7 @@ use super::{
     named,
     transaction::{Writes, all_or_nothing},
 };
-
-const PIECE_BYTES: usize = 8 << 20;
+use crate::copy::record::BASELINE_PIECE_BYTES;
 
 #[async_trait]
 impl BaselineBook for MongoStore {
@@ -32,7 +31,7 @@ impl BaselineBook for MongoStore {
         let content = oid::ObjectId::new();
         let pieces = self.documents(named::BASELINE_PIECES);
         // Nobody finds the pieces before the baseline leads to them.
-        for (place, piece) in (0_i64..).zip(baseline.bytes.chunks(PIECE_BYTES)) {
+        for (place, piece) in (0_i64..).zip(baseline.bytes.chunks(BASELINE_PIECE_BYTES)) {
             let piece = doc! { "_id": { "content": content, "place": place }, "bytes": binary(piece) };
             pieces.insert_one(piece).in_time().await?;
         }

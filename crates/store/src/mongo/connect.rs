@@ -10,11 +10,12 @@ use mongodb::{
 };
 use sentinelflow_domain::{id::ObjectId, time::Timestamp};
 use thiserror::Error;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     MongoStore,
     changes::Hub,
+    copy::is_unfinished,
     ids::{Ids, from_bson},
     logs, named,
     tenants::Directory,
@@ -66,6 +67,8 @@ pub enum ConnectError {
     TooOld(String),
     #[error("the MongoDB did not get ready within {} s; it answers too slowly or makes an index", OPENING.as_secs())]
     NotInTime,
+    #[error("the database is an unfinished copy of another store: let `sentinelflow store copy` finish it")]
+    Unfinished,
     #[error("the MongoDB can't be prepared")]
     Unprepared(#[source] Cause),
 }
@@ -134,24 +137,13 @@ impl MongoStore {
     /// Opens the store at a `mongodb://` or `mongodb+srv://` URL, whose path may name the database; it is made ready if
     /// it is new, also by several nodes at the same time.
     pub async fn open(url: &str, node: Node) -> Result<Self, ConnectError> {
-        let mut options = ClientOptions::parse(url).await.map_err(|_| ConnectError::Address)?;
-        options.app_name.get_or_insert_with(|| "sentinelflow".to_owned());
-        options.server_selection_timeout.get_or_insert(SELECTION);
-        options.heartbeat_freq.get_or_insert(HEARTBEAT);
-        options.connect_timeout.get_or_insert(HEARTBEAT);
-        options.max_pool_size.get_or_insert(CONNECTIONS);
-        options.retry_reads = Some(true);
-        options.retry_writes = Some(true);
-        // What was read must not be lost later, and what was acknowledged must be seen.
-        options.write_concern = Some(durable());
-        options.read_concern = Some(ReadConcern::majority());
-        options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-        let is_one_asked = options.direct_connection == Some(true);
-        let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
-        let client = Client::with_options(options).map_err(|_| ConnectError::Address)?;
-        let database = client.database(&name);
-        let made_ready = timeout(OPENING, make_ready(&database, is_one_asked)).await;
-        let newest = made_ready.map_err(|_| ConnectError::NotInTime)??;
+        let opening = async {
+            let (client, database) = connect(url).await?;
+            let newest = make_ready(&database).await?;
+            Ok::<_, ConnectError>((client, database, newest))
+        };
+        let opened = timeout(OPENING, opening).await;
+        let (client, database, newest) = opened.map_err(|_| ConnectError::NotInTime)??;
         let now = DateTime::now().timestamp_millis();
         let ids = Arc::new(Ids::new(node.id(), newest, Timestamp::from_millis(now)));
         let run = oid::ObjectId::new();
@@ -163,22 +155,52 @@ impl MongoStore {
     }
 }
 
-/// Makes the store ready, again if meanwhile another primary is elected, and returns the newest id in it. `is_one_asked`
-/// says that the driver looks for no other member.
-async fn make_ready(database: &Database, is_one_asked: bool) -> Result<Option<ObjectId>, ConnectError> {
+/// Reaches the database at a URL, on servers that can keep what is promised; makes nothing.
+pub(super) async fn connect(url: &str) -> Result<(Client, Database), ConnectError> {
+    let mut options = ClientOptions::parse(url).await.map_err(|_| ConnectError::Address)?;
+    options.app_name.get_or_insert_with(|| "sentinelflow".to_owned());
+    options.server_selection_timeout.get_or_insert(SELECTION);
+    options.heartbeat_freq.get_or_insert(HEARTBEAT);
+    options.connect_timeout.get_or_insert(HEARTBEAT);
+    options.max_pool_size.get_or_insert(CONNECTIONS);
+    options.retry_reads = Some(true);
+    options.retry_writes = Some(true);
+    // What was read must not be lost later, and what was acknowledged must be seen.
+    options.write_concern = Some(durable());
+    options.read_concern = Some(ReadConcern::majority());
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
+    let client = Client::with_options(options).map_err(|_| ConnectError::Address)?;
+    let database = client.database(&name);
+    timeout(OPENING, check(&database)).await.map_err(|_| ConnectError::NotInTime)??;
+    Ok((client, database))
+}
+
+/// Makes the store ready, again if meanwhile another primary is elected, and returns the newest id in it.
+async fn make_ready(database: &Database) -> Result<Option<ObjectId>, ConnectError> {
     const PAUSE: Duration = Duration::from_millis(200);
+    let give_up = Instant::now() + SELECTION;
     loop {
         let made_ready = async {
-            check(database).await?;
+            if is_unfinished(database).await? {
+                return Err(ConnectError::Unfinished);
+            }
+            must_take_writes(database).await?;
             prepare(database).await?;
             Ok(newest_id(database).await?)
         };
         match made_ready.await {
-            Err(ConnectError::ReadOnly) if !is_one_asked => sleep(PAUSE).await,
-            Err(error) if ConnectError::tells_of_an_election(&error) => sleep(PAUSE).await,
+            Err(ConnectError::ReadOnly) if Instant::now() < give_up => sleep(PAUSE).await,
+            Err(error) if error.tells_of_an_election() => sleep(PAUSE).await,
             done => return done,
         }
     }
+}
+
+async fn must_take_writes(database: &Database) -> Result<(), ConnectError> {
+    let hello = database.run_command(doc! { "hello": 1 }).await?;
+    let takes_writes = hello.get_bool("isWritablePrimary").unwrap_or_default();
+    if takes_writes { Ok(()) } else { Err(ConnectError::ReadOnly) }
 }
 
 /// Sees that the servers can keep what is promised.
@@ -187,9 +209,6 @@ async fn check(database: &Database) -> Result<(), ConnectError> {
     let is_router = hello.get_str("msg").is_ok_and(|message| message == "isdbgrid");
     if !is_router && hello.get_str("setName").is_err() {
         return Err(ConnectError::Alone);
-    }
-    if !hello.get_bool("isWritablePrimary").unwrap_or_default() {
-        return Err(ConnectError::ReadOnly);
     }
     let build = database.run_command(doc! { "buildInfo": 1 }).await?;
     let version = build.get_str("version").unwrap_or("unknown");
@@ -201,7 +220,7 @@ async fn check(database: &Database) -> Result<(), ConnectError> {
 }
 
 /// Makes the collections and indexes that are missing.
-async fn prepare(database: &Database) -> Result<(), DriverError> {
+pub(super) async fn prepare(database: &Database) -> Result<(), DriverError> {
     const ALREADY_THERE: i32 = 48;
     let collections = [
         named::TENANTS,

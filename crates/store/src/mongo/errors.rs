@@ -7,7 +7,7 @@ use mongodb::error::{
 use sentinelflow_domain::store::StoreError;
 
 /// The server's code for a key that is there already.
-const DUPLICATE_KEY: i32 = 11_000;
+pub(super) const DUPLICATE_KEY: i32 = 11_000;
 /// The server's code for what another transaction has written, too.
 const WRITE_CONFLICT: i32 = 112;
 

@@ -26,7 +26,7 @@ use super::{
 
 const DAY_MS: i64 = 86_400_000;
 /// The server removes a verdict so long after it has expired, by its own clock.
-const LEEWAY_MS: i64 = 3_600_000;
+pub(super) const LEEWAY_MS: i64 = 3_600_000;
 
 #[async_trait]
 impl ExchangeBook for MongoStore {

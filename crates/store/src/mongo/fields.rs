@@ -40,7 +40,11 @@ impl<'d> Fields<'d> {
     }
 
     pub(super) fn double(self, name: &str) -> Result<f64, StoreError> {
-        self.get(name)?.and_then(RawBsonRef::as_f64).ok_or_else(|| odd(name))
+        self.double_if_any(name)?.ok_or_else(|| odd(name))
+    }
+
+    pub(super) fn double_if_any(self, name: &str) -> Result<Option<f64>, StoreError> {
+        self.get(name)?.map(|value| value.as_f64().ok_or_else(|| odd(name))).transpose()
     }
 
     pub(super) fn id(self, name: &str) -> Result<ObjectId, StoreError> {

@@ -250,19 +250,19 @@ impl MongoStore {
 
 /// The rows that one attempt at a scan has written.
 #[derive(Debug, Clone, Copy)]
-struct Rows {
-    scan: ScanId,
+pub(super) struct Rows {
+    pub(super) scan: ScanId,
     /// Tells them from those of other attempts.
-    content: oid::ObjectId,
+    pub(super) content: oid::ObjectId,
 }
 
 impl Rows {
-    fn id(self, rank: impl Into<Bson>) -> Document {
+    pub(super) fn id(self, rank: impl Into<Bson>) -> Document {
         doc! { "scan": to_bson(self.scan), "content": self.content, "rank": rank }
     }
 
     /// Returns the condition for the rows behind the first `after`.
-    fn range(self, after: u64) -> Document {
+    pub(super) fn range(self, after: u64) -> Document {
         doc! { "_id": { "$gte": self.id(int(after)), "$lt": self.id(Bson::MaxKey) } }
     }
 

@@ -35,7 +35,7 @@ const MOST_WAITING: usize = 16_384;
 const MOST_TOGETHER: usize = 512;
 const MOST_BYTES_TOGETHER: usize = 4 << 20;
 /// How long a retry is recognised, at least.
-const IDEMPOTENCY_HOURS: i64 = 24;
+pub(super) const IDEMPOTENCY_HOURS: i64 = 24;
 /// Where the lead of ids is kept; see `Minted`.
 pub(super) const ID_LEAD: &str = "id_lead_s";
 

@@ -15,12 +15,12 @@ use super::{SqliteStore, errors::damaged};
 #[async_trait]
 impl BaselineBook for SqliteStore {
     async fn put_baseline(&self, baseline: NewBaseline) -> Result<BaselinePut, StoreError> {
-        let tenant = self.origin.row(baseline.tenant).ok_or(StoreError::Conflict)?;
+        let tenant = self.origins.row(baseline.tenant).ok_or(StoreError::Conflict)?;
         self.writer.run(move |batch| put(batch.connection, tenant, &baseline)).await
     }
 
     async fn baseline(&self, tenant: TenantId, name: &BaselineName) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else { return Ok(None) };
+        let Some(tenant) = self.origins.row(tenant) else { return Ok(None) };
         let name = name.clone();
         self.readers
             .run(move |connection| {
@@ -33,12 +33,12 @@ impl BaselineBook for SqliteStore {
     }
 
     async fn baselines(&self, tenant: TenantId) -> Result<Vec<BaselineSummary>, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else { return Ok(Vec::new()) };
+        let Some(tenant) = self.origins.row(tenant) else { return Ok(Vec::new()) };
         self.readers.run(move |connection| list(connection, tenant)).await
     }
 
     async fn remove_baseline(&self, tenant: TenantId, name: &BaselineName) -> Result<bool, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else { return Ok(false) };
+        let Some(tenant) = self.origins.row(tenant) else { return Ok(false) };
         let name = name.clone();
         self.writer
             .run(move |batch| {

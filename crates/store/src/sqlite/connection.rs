@@ -32,6 +32,12 @@ pub enum OpenError {
     Unreachable { path: PathBuf, source: io::Error },
     #[error("{} is used by another process", path.display())]
     InUse { path: PathBuf },
+    #[error("there is no database at {}", path.display())]
+    NotThere { path: PathBuf },
+    #[error(
+        "{} is an unfinished copy of another store: let `sentinelflow store copy` finish it", path.display()
+    )]
+    Unfinished { path: PathBuf },
     #[error("{} is not a SentinelFlow database", path.display())]
     NotOurs { path: PathBuf },
     #[error("{} has schema version {found}; this binary knows versions up to {known}", path.display())]
@@ -50,10 +56,9 @@ pub(super) struct OwnedFile {
 }
 
 impl OwnedFile {
-    /// Takes the file, or the directory that is to hold it; a path that doesn't exist is a file if it has an extension.
+    /// Takes the file, or the directory that is to hold it.
     pub(super) fn claim(path: &Path) -> Result<Self, OpenError> {
-        let is_directory = if path.exists() { path.is_dir() } else { path.extension().is_none() };
-        let file = if is_directory { path.join(FILE_NAME) } else { path.to_owned() };
+        let file = file_at(path);
         let unreachable = |source| OpenError::Unreachable { path: path.to_owned(), source };
         if let Some(directory) = file.parent().filter(|directory| !directory.as_os_str().is_empty()) {
             create_private_directory(directory).map_err(unreachable)?;
@@ -67,6 +72,20 @@ impl OwnedFile {
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: file }),
             Err(TryLockError::Error(source)) => Err(unreachable(source)),
         }
+    }
+
+    /// Takes a file only if it is there and holds something.
+    pub(super) fn claim_existing(path: &Path) -> Result<Self, OpenError> {
+        let file = file_at(path);
+        match file.metadata() {
+            Ok(metadata) if metadata.is_file() && metadata.len() > 0 => Self::claim(&file),
+            _ => Err(OpenError::NotThere { path: file }),
+        }
+    }
+
+    /// Returns how the file is called when it can't serve because it is half a copy.
+    pub(super) fn unfinished(&self) -> OpenError {
+        OpenError::Unfinished { path: self.path.clone() }
     }
 
     /// Opens the connection that writes, with the newest schema.
@@ -134,6 +153,12 @@ impl OwnedFile {
             _ => OpenError::Sqlite { path, source: Box::new(error) },
         }
     }
+}
+
+/// Returns the file that a path means: a path that doesn't exist is a file if it has an extension.
+fn file_at(path: &Path) -> PathBuf {
+    let is_directory = if path.exists() { path.is_dir() } else { path.extension().is_none() };
+    if is_directory { path.join(FILE_NAME) } else { path.to_owned() }
 }
 
 fn prepare_for_writing(connection: &mut Connection) -> rusqlite::Result<()> {

@@ -21,7 +21,7 @@ impl ExchangeBook for SqliteStore {
         exchange: Exchange,
         verdicts: Vec<RememberedVerdict>,
     ) -> Result<(), StoreError> {
-        let tenant = self.origin.row(tenant).ok_or(StoreError::Conflict)?;
+        let tenant = self.origins.row(tenant).ok_or(StoreError::Conflict)?;
         let verdicts: Vec<_> = verdicts.iter().map(VerdictRow::new).collect();
         let keep = move |batch: &mut Batch<'_>| {
             batch.all_or_nothing(|batch| keep(batch.connection, tenant, &exchange, &verdicts))
@@ -30,7 +30,7 @@ impl ExchangeBook for SqliteStore {
     }
 
     async fn exchange(&self, tenant: TenantId, id: ExchangeId) -> Result<Option<Exchange>, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else { return Ok(None) };
+        let Some(tenant) = self.origins.row(tenant) else { return Ok(None) };
         self.readers
             .run(move |connection| {
                 connection
@@ -50,7 +50,7 @@ impl ExchangeBook for SqliteStore {
         keys: Vec<QuestionKey>,
         now: Timestamp,
     ) -> Result<Vec<RememberedVerdict>, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else { return Ok(Vec::new()) };
+        let Some(tenant) = self.origins.row(tenant) else { return Ok(Vec::new()) };
         self.readers
             .run(move |connection| {
                 let mut statement = connection.prepare_cached(
@@ -66,7 +66,7 @@ impl ExchangeBook for SqliteStore {
     }
 
     async fn spent(&self, tenant: TenantId, day: i64) -> Result<Spend, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else { return Ok(Spend::default()) };
+        let Some(tenant) = self.origins.row(tenant) else { return Ok(Spend::default()) };
         let spent = self
             .readers
             .run(move |connection| {

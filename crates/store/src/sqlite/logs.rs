@@ -14,7 +14,7 @@ use sentinelflow_domain::{
 use super::{
     errors::damaged,
     filing::{self, NEWEST_FILED},
-    row_id::{Origin, first_row_of, second_of},
+    row_id::{Origins, second_of},
     writer::Batch,
 };
 
@@ -91,7 +91,7 @@ impl LogRow {
         key: &IdempotencyKey,
     ) -> rusqlite::Result<Recorded> {
         let connection = batch.connection;
-        if let Some(record) = recorded_under(connection, batch.origin(), self.tenant, key)? {
+        if let Some(record) = recorded_under(connection, batch.origins(), self.tenant, key)? {
             let is_same = record.entry == self.entry;
             return Ok(if is_same {
                 Recorded::Before(Box::new(record))
@@ -104,21 +104,23 @@ impl LogRow {
             .prepare_cached("INSERT INTO idempotency_keys (log, tenant, key) VALUES (?, ?, ?)")?
             .execute(params![id, self.tenant, key.as_str()])?;
         // Each new key makes room for itself and one more, so the table can't outgrow a day's keys for long.
-        let expired = first_row_of(second_of(self.received_at).saturating_sub(IDEMPOTENCY_HOURS * 3600));
+        let expired = batch
+            .origins()
+            .first_row_of(second_of(self.received_at).saturating_sub(IDEMPOTENCY_HOURS * 3600));
         connection
             .prepare_cached(
                 "DELETE FROM idempotency_keys WHERE log IN
                      (SELECT log FROM idempotency_keys WHERE log < ? ORDER BY log LIMIT 2)",
             )?
             .execute([expired])?;
-        Ok(Recorded::New(batch.origin().id(id)))
+        Ok(Recorded::New(batch.origins().id(id)))
     }
 }
 
 /// Returns the tenant's log that was recorded under a key.
 pub(super) fn recorded_under(
     connection: &Connection,
-    origin: Origin,
+    origins: &Origins,
     tenant: i64,
     key: &IdempotencyKey,
 ) -> rusqlite::Result<Option<LogRecord>> {
@@ -126,7 +128,7 @@ pub(super) fn recorded_under(
         .prepare_cached("SELECT log FROM idempotency_keys WHERE tenant = ? AND key = ?")?
         .query_row(params![tenant, key.as_str()], |row| row.get::<_, i64>(0))
         .optional()?;
-    before.map_or(Ok(None), |id| find(connection, origin, tenant, id))
+    before.map_or(Ok(None), |id| find(connection, origins, tenant, id))
 }
 
 /// Puts an analysis in the place of that of the tenant's log; `false` if there is no such log or its score is higher.
@@ -182,19 +184,19 @@ const COLUMNS: &str = "logs.id, received_at, logs.resolved_at, timestamp, event_
 
 pub(super) fn find(
     connection: &Connection,
-    origin: Origin,
+    origins: &Origins,
     tenant: i64,
     id: i64,
 ) -> rusqlite::Result<Option<LogRecord>> {
     connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM logs WHERE id = ? AND tenant = ?"))?
-        .query_row([id, tenant], |row| record(origin, row))
+        .query_row([id, tenant], |row| record(origins, row))
         .optional()
 }
 
 pub(super) fn recent(
     connection: &Connection,
-    origin: Origin,
+    origins: &Origins,
     tenant: i64,
     filter: &LogFilter,
 ) -> rusqlite::Result<Page<LogRecord>> {
@@ -204,9 +206,9 @@ pub(super) fn recent(
     let mut items = Vec::new();
     for part in [Part::Unfiled, Part::Filed] {
         if items.len() < most {
-            let Query { sql, values } = query(part, origin, tenant, filter, most - items.len());
+            let Query { sql, values } = query(part, origins, tenant, filter, most - items.len());
             let mut select = snapshot.prepare_cached(&sql)?;
-            for row in select.query_map(params_from_iter(values), |row| record(origin, row))? {
+            for row in select.query_map(params_from_iter(values), |row| record(origins, row))? {
                 items.push(row?);
             }
         }
@@ -230,7 +232,7 @@ const THREATS_PAGE_BYTES: usize = 256 * 1024;
 /// Returns a page of the tenant's threats in the rows above `after`, oldest first.
 pub(super) fn threats_after(
     connection: &Connection,
-    origin: Origin,
+    origins: &Origins,
     tenant: i64,
     after: i64,
     limit: usize,
@@ -245,7 +247,7 @@ pub(super) fn threats_after(
         if bytes >= THREATS_PAGE_BYTES {
             break;
         }
-        if let Some(log) = find(&snapshot, origin, tenant, *row)? {
+        if let Some(log) = find(&snapshot, origins, tenant, *row)? {
             bytes += log.entry.message.as_str().len() + log.entry.metadata.as_str().len();
             items.push(log);
         }
@@ -275,7 +277,7 @@ const REPLAY_PAGE: i64 = 200;
 /// Returns a page of all tenants' logs behind `after`; without it the beginning of the newest since a moment.
 pub(super) fn replay(
     connection: &Connection,
-    origin: Origin,
+    origins: &Origins,
     since: Timestamp,
     newest: usize,
     after: Option<i64>,
@@ -294,8 +296,8 @@ pub(super) fn replay(
     let mut select = connection.prepare_cached(&format!(
         "SELECT {COLUMNS}, tenant FROM logs WHERE id > ? AND id >= ? AND received_at >= ? ORDER BY id LIMIT ?"
     ))?;
-    let bounds = params![after, first_row_of(second_of(since)), since.as_millis(), REPLAY_PAGE];
-    let rows = select.query_map(bounds, |row| Ok((origin.id(row.get("tenant")?), record(origin, row)?)))?;
+    let bounds = params![after, origins.first_row_of(second_of(since)), since.as_millis(), REPLAY_PAGE];
+    let rows = select.query_map(bounds, |row| Ok((origins.id(row.get("tenant")?), record(origins, row)?)))?;
     rows.collect()
 }
 
@@ -313,7 +315,7 @@ impl Query {
 }
 
 /// Returns the query for the newest logs of a part that pass the filter, at most so many.
-pub(super) fn query(part: Part, origin: Origin, tenant: i64, filter: &LogFilter, most: usize) -> Query {
+pub(super) fn query(part: Part, origins: &Origins, tenant: i64, filter: &LogFilter, most: usize) -> Query {
     let (index, status) = match filter.status {
         StatusFilter::Active => ("filed_active", " AND list.score >= 20 AND list.resolved_at IS NULL"),
         StatusFilter::Resolved => ("filed_resolved", " AND list.resolved_at IS NOT NULL"),
@@ -331,16 +333,16 @@ pub(super) fn query(part: Part, origin: Origin, tenant: i64, filter: &LogFilter,
         query.sql.push_str(NEWEST_FILED);
     }
     if let Some(before) = filter.before {
-        query.and(&format!("{list}.id < ?"), origin.rows_before(before));
+        query.and(&format!("{list}.id < ?"), origins.rows_before(before));
     }
     if let Some(since) = filter.since {
         // No id is behind its log's receipt, so the range of ids holds every log of the range of time.
-        query.and(&format!("{list}.id >= ?"), first_row_of(second_of(since)));
+        query.and(&format!("{list}.id >= ?"), origins.first_row_of(second_of(since)));
         query.and("received_at >= ?", since.as_millis());
     }
     if let Some(until) = filter.until {
-        let ahead = "(SELECT value FROM meta WHERE key = 'id_lead_s') + 1 << 24";
-        query.and(&format!("{list}.id < ? + ({ahead})"), first_row_of(second_of(until)));
+        let ahead = format!("(SELECT value FROM meta WHERE key = 'id_lead_s') + 1 << {}", origins.shift());
+        query.and(&format!("{list}.id < ? + ({ahead})"), origins.first_row_of(second_of(until)));
         query.and("received_at < ?", until.as_millis());
     }
     if let Some(min_score) = filter.min_score {
@@ -374,7 +376,7 @@ pub(super) fn query(part: Part, origin: Origin, tenant: i64, filter: &LogFilter,
     query
 }
 
-fn record(origin: Origin, row: &Row<'_>) -> rusqlite::Result<LogRecord> {
+fn record(origins: &Origins, row: &Row<'_>) -> rusqlite::Result<LogRecord> {
     let text = |column| row.get_ref(column)?.as_str().map_err(|error| damaged(column, error));
     let moment = |column| row.get::<_, Option<i64>>(column).map(|millis| millis.map(Timestamp::from_millis));
     let entry = LogEntry {
@@ -388,7 +390,7 @@ fn record(origin: Origin, row: &Row<'_>) -> rusqlite::Result<LogRecord> {
     let mut analysis: Analysis = serde_json::from_str(text(10)?).map_err(|error| damaged(10, error))?;
     analysis.summary = row.get::<_, String>(9)?.into();
     Ok(LogRecord {
-        id: origin.id(row.get(0)?),
+        id: origins.id(row.get(0)?),
         entry,
         analysis: Arc::new(analysis),
         received_at: Timestamp::from_millis(row.get(1)?),
@@ -439,7 +441,7 @@ mod tests {
                 (Part::Filed, format!("SEARCH filed_logs USING {index}")),
                 (Part::Unfiled, "SEARCH logs USING INTEGER PRIMARY KEY (rowid>?".to_owned()),
             ] {
-                let plan = plan(&query(part, Origin([1; 5]), 1, &filter, 9).sql);
+                let plan = plan(&query(part, &Origins::one([1; 5]), 1, &filter, 9).sql);
                 assert!(plan.contains(&search), "{plan}");
                 assert!(!plan.contains("SCAN logs") && !plan.contains("TEMP B-TREE"), "{plan}");
             }

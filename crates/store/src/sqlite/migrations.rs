@@ -2,11 +2,12 @@
 
 use rusqlite::Connection;
 
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("migrations/0001_first_tables.sql"),
     include_str!("migrations/0002_filing.sql"),
     include_str!("migrations/0003_scans_as_jobs.sql"),
     include_str!("migrations/0004_second_opinions.sql"),
+    include_str!("migrations/0005_copies.sql"),
 ];
 
 /// The version that this binary writes.

@@ -24,14 +24,14 @@ use super::{SqliteStore, writer::Batch};
 #[async_trait]
 impl ScanArchive for SqliteStore {
     async fn enqueue_scan(&self, scan: NewScan) -> Result<ScanId, StoreError> {
-        let tenant = self.origin.row(scan.tenant).ok_or(StoreError::Conflict)?;
+        let tenant = self.origins.row(scan.tenant).ok_or(StoreError::Conflict)?;
         let options = serde_json::to_string(&scan.options).map_err(unwritable)?;
         let id = self.writer.run(move |batch| insert(batch, tenant, &scan, &options)).await?;
-        Ok(self.origin.id(id))
+        Ok(self.origins.id(id))
     }
 
     async fn start_scan(&self, scan: ScanId) -> Result<Option<u32>, StoreError> {
-        let Some(id) = self.origin.row(scan) else { return Ok(None) };
+        let Some(id) = self.origins.row(scan) else { return Ok(None) };
         self.writer
             .run(move |batch| {
                 batch.connection.prepare_cached(START)?.query_row([id], |row| row.get(0)).optional()
@@ -40,12 +40,12 @@ impl ScanArchive for SqliteStore {
     }
 
     async fn put_back_scan(&self, scan: ScanId) -> Result<(), StoreError> {
-        let Some(id) = self.origin.row(scan) else { return Ok(()) };
+        let Some(id) = self.origins.row(scan) else { return Ok(()) };
         self.writer.run(move |batch| batch.connection.prepare_cached(PUT_BACK)?.execute([id]).map(drop)).await
     }
 
     async fn finish_scan(&self, scan: ScanId, finished: Arc<FinishedScan>) -> Result<bool, StoreError> {
-        let Some(id) = self.origin.row(scan) else { return Ok(false) };
+        let Some(id) = self.origins.row(scan) else { return Ok(false) };
         let written = {
             let finished = Arc::clone(&finished);
             tokio::task::spawn_blocking(move || rows::write(&finished.threats))
@@ -62,7 +62,7 @@ impl ScanArchive for SqliteStore {
     }
 
     async fn fail_scan(&self, scan: ScanId, failure: ScanFailure) -> Result<bool, StoreError> {
-        let Some(id) = self.origin.row(scan) else { return Ok(false) };
+        let Some(id) = self.origins.row(scan) else { return Ok(false) };
         self.writer.run(move |batch| fail(batch.connection, id, &failure)).await
     }
 
@@ -72,7 +72,7 @@ impl ScanArchive for SqliteStore {
         scan: ScanId,
         now: Timestamp,
     ) -> Result<Option<Discarded>, StoreError> {
-        let (Some(tenant), Some(id)) = (self.origin.row(tenant), self.origin.row(scan)) else {
+        let (Some(tenant), Some(id)) = (self.origins.row(tenant), self.origins.row(scan)) else {
             return Ok(None);
         };
         let discarded = self.writer.run(move |batch| discard(batch.connection, tenant, id, now)).await?;
@@ -83,11 +83,11 @@ impl ScanArchive for SqliteStore {
     }
 
     async fn scan(&self, tenant: TenantId, scan: ScanId) -> Result<Option<ScanRecord>, StoreError> {
-        let (Some(tenant), Some(id)) = (self.origin.row(tenant), self.origin.row(scan)) else {
+        let (Some(tenant), Some(id)) = (self.origins.row(tenant), self.origins.row(scan)) else {
             return Ok(None);
         };
-        let origin = self.origin;
-        self.readers.run(move |connection| read::one(connection, origin, tenant, id)).await
+        let origins = self.origins.clone();
+        self.readers.run(move |connection| read::one(connection, &origins, tenant, id)).await
     }
 
     async fn scan_threats(
@@ -97,7 +97,7 @@ impl ScanArchive for SqliteStore {
         after: u64,
         limit: usize,
     ) -> Result<Option<ScanState<Page<Anomaly, u64>>>, StoreError> {
-        let (Some(tenant), Some(id)) = (self.origin.row(tenant), self.origin.row(scan)) else {
+        let (Some(tenant), Some(id)) = (self.origins.row(tenant), self.origins.row(scan)) else {
             return Ok(None);
         };
         self.readers.run(move |connection| rows::page(connection, tenant, id, after, limit)).await
@@ -109,22 +109,22 @@ impl ScanArchive for SqliteStore {
         limit: usize,
         before: Option<ScanId>,
     ) -> Result<Page<ScanSummary>, StoreError> {
-        let Some(tenant) = self.origin.row(tenant) else {
+        let Some(tenant) = self.origins.row(tenant) else {
             return Ok(Page { items: Vec::new(), next: None });
         };
-        let origin = self.origin;
-        self.readers.run(move |connection| read::list(connection, origin, tenant, limit, before)).await
+        let origins = self.origins.clone();
+        self.readers.run(move |connection| read::list(connection, &origins, tenant, limit, before)).await
     }
 
     async fn unfinished_scans(&self) -> Result<Vec<UnfinishedScan>, StoreError> {
         for id in self.readers.run(rows::left_behind).await? {
             self.clear_rows(id).await?;
         }
-        let origin = self.origin;
+        let origins = self.origins.clone();
         self.writer
             .run(move |batch| {
                 batch.connection.execute(QUEUE_AGAIN, [])?;
-                read::unfinished(batch.connection, origin)
+                read::unfinished(batch.connection, &origins)
             })
             .await
     }

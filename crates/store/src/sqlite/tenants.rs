@@ -13,7 +13,7 @@ use sentinelflow_domain::{
     time::Timestamp,
 };
 
-use super::{errors::damaged, filing::NEWEST_FILED, row_id::Origin, writer::Batch};
+use super::{errors::damaged, filing::NEWEST_FILED, row_id::Origins, writer::Batch};
 
 /// All tenants by whatever they are looked up by.
 #[derive(Debug, Clone, Default)]
@@ -28,14 +28,14 @@ struct Maps {
 }
 
 impl Directory {
-    pub(super) fn load(connection: &Connection, origin: Origin) -> rusqlite::Result<Self> {
+    pub(super) fn load(connection: &Connection, origins: &Origins) -> rusqlite::Result<Self> {
         let directory = Self::default();
         let mut tenants = connection.prepare(&format!("SELECT {COLUMNS} FROM tenants"))?;
-        for found in tenants.query_map([], |row| tenant(origin, row))? {
+        for found in tenants.query_map([], |row| tenant(origins, row))? {
             directory.put(found?);
         }
         let mut keys = connection.prepare("SELECT hash, tenant FROM api_keys")?;
-        for found in keys.query_map([], |row| Ok((ApiKeyHash(row.get(0)?), origin.id(row.get(1)?))))? {
+        for found in keys.query_map([], |row| Ok((ApiKeyHash(row.get(0)?), origins.id(row.get(1)?))))? {
             let (key, tenant) = found?;
             directory.put_key(key, tenant);
         }
@@ -97,7 +97,7 @@ pub(super) fn sign_up(
             .prepare_cached("INSERT INTO api_keys (hash, tenant, created_at) VALUES (?, ?, ?)")?
             .execute(params![key.0, id, created_at.as_millis()])?;
     }
-    let tenant = Tenant { id: batch.origin().id(id), username, plan, ask, created_at };
+    let tenant = Tenant { id: batch.origins().id(id), username, plan, ask, created_at };
     let known = tenant.clone();
     batch.after_commit(move || {
         if let Some(key) = api_key {
@@ -117,7 +117,7 @@ pub(super) fn update(
     let connection = batch.connection;
     let stored = connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM tenants WHERE id = ?"))?
-        .query_row([id], |row| tenant(batch.origin(), row))
+        .query_row([id], |row| tenant(batch.origins(), row))
         .optional()?;
     let Some(old) = stored else { return Ok(None) };
     let username = change.username.unwrap_or_else(|| old.username.clone());
@@ -153,10 +153,10 @@ pub(super) fn password(connection: &Connection, id: i64) -> rusqlite::Result<Opt
 
 const COLUMNS: &str = "id, username, plan, ask, created_at";
 
-fn tenant(origin: Origin, row: &Row<'_>) -> rusqlite::Result<Tenant> {
+fn tenant(origins: &Origins, row: &Row<'_>) -> rusqlite::Result<Tenant> {
     let text = |column| row.get_ref(column)?.as_str().map_err(|error| damaged(column, error));
     Ok(Tenant {
-        id: origin.id(row.get(0)?),
+        id: origins.id(row.get(0)?),
         username: text(1)?.parse().map_err(|error| damaged(1, error))?,
         plan: text(2)?.parse().map_err(|error| damaged(2, error))?,
         ask: text(3)?.parse().map_err(|error| damaged(3, error))?,

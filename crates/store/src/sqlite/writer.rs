@@ -19,7 +19,7 @@ use super::{
     errors::store_error,
     filing::Unfiled,
     logs,
-    row_id::{Ids, Origin},
+    row_id::{Ids, Origins},
 };
 
 /// How many jobs may wait; a caller beyond that waits before it hands its job over.
@@ -143,8 +143,8 @@ pub(super) struct Batch<'c> {
 }
 
 impl<'c> Batch<'c> {
-    pub(super) fn origin(&self) -> Origin {
-        self.ids.origin
+    pub(super) fn origins(&self) -> &Origins {
+        &self.ids.origins
     }
 
     pub(super) fn mint(&mut self, now: Timestamp) -> i64 {
@@ -291,7 +291,9 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
         connection.execute_batch("CREATE TABLE t (x UNIQUE)").unwrap();
-        let writer = Arc::new(Writer::start(connection, Ids::new(Origin([1; 5]), None, 0), None).unwrap());
+        let writer = Arc::new(
+            Writer::start(connection, Ids::new(Origins::one([1; 5]), [1; 5], None, 0), None).unwrap(),
+        );
         let (busy, until) = mpsc::channel::<()>();
         let (begun, has_begun) = oneshot::channel();
         let blocked = Arc::clone(&writer);
@@ -421,7 +423,7 @@ mod tests {
             async { drop(busy) },
         );
         assert!(lost.is_err());
-        let id: ObjectId = Origin([1; 5]).id(writer.run(mint_back_in_time).await.unwrap());
+        let id: ObjectId = Origins::one([1; 5]).id(writer.run(mint_back_in_time).await.unwrap());
         assert_eq!(id.seconds(), 90);
         let read = |batch: &mut Batch<'_>| {
             batch

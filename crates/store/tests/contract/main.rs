@@ -14,6 +14,7 @@ mod stats;
 mod tenants;
 mod threats;
 
+mod copy;
 mod feed;
 mod mongo;
 mod sqlite;

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::given::{AnyStore, at, tenant};
 
-fn scan(tenant: TenantId, filename: &str) -> NewScan {
+pub(crate) fn scan(tenant: TenantId, filename: &str) -> NewScan {
     let options = ScanOptions { limit: 2, sheet: Some("Q3 \0".into()), ..ScanOptions::default() };
     let baseline = Some("march".parse().unwrap());
     NewScan { tenant, filename: filename.into(), options, baseline, created_at: at(5) }
@@ -27,7 +27,7 @@ fn threat(row: u64, text: &str) -> Anomaly {
     Anomaly { row, score: 1.0 / 3.0, reasons: Vec::new(), record, counterfactual: None }
 }
 
-fn report(rows: u64) -> ScanReport {
+pub(crate) fn report(rows: u64) -> ScanReport {
     ScanReport {
         total_scanned: 5_000,
         threats_detected: rows + 7,
@@ -51,11 +51,11 @@ fn finished(mut report: ScanReport) -> Arc<FinishedScan> {
     Arc::new(FinishedScan { finished_at: at(9), duration_ms: 412, report, threats })
 }
 
-fn failure() -> ScanFailure {
+pub(crate) fn failure() -> ScanFailure {
     ScanFailure { finished_at: at(9), duration_ms: 7, error: "this is no table".into() }
 }
 
-async fn done(store: &AnyStore, new: NewScan, report: ScanReport) -> ScanId {
+pub(crate) async fn done(store: &AnyStore, new: NewScan, report: ScanReport) -> ScanId {
     let id = store.enqueue_scan(new).await.unwrap();
     assert_eq!(store.start_scan(id).await.unwrap(), Some(1));
     assert!(store.finish_scan(id, finished(report)).await.unwrap());

@@ -9,19 +9,19 @@ use sentinelflow_domain::{
 use thiserror::Error;
 
 use super::rows;
-use crate::sqlite::{errors::damaged, row_id::Origin};
+use crate::sqlite::{errors::damaged, row_id::Origins};
 
 pub(super) fn list(
     connection: &Connection,
-    origin: Origin,
+    origins: &Origins,
     tenant: i64,
     limit: usize,
     before: Option<ScanId>,
 ) -> rusqlite::Result<Page<ScanSummary>> {
-    let before = before.map_or(i64::MAX, |id| origin.rows_before(id));
+    let before = before.map_or(i64::MAX, |id| origins.rows_before(id));
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1;
     let mut select = connection.prepare_cached(&list_query())?;
-    let rows = select.query_map([tenant, before, one_more], |row| summary(origin, row))?;
+    let rows = select.query_map([tenant, before, one_more], |row| summary(origins, row))?;
     let mut items = rows.collect::<rusqlite::Result<Vec<_>>>()?;
     let has_more = items.len() > limit;
     items.truncate(limit);
@@ -39,7 +39,7 @@ pub(in crate::sqlite) fn list_query() -> String {
 /// Returns a tenant's scan with the rows that its answer shows.
 pub(super) fn one(
     connection: &Connection,
-    origin: Origin,
+    origins: &Origins,
     tenant: i64,
     id: i64,
 ) -> rusqlite::Result<Option<ScanRecord>> {
@@ -48,7 +48,7 @@ pub(super) fn one(
         .prepare_cached(&format!(
             "SELECT {COLUMNS}, shown_rows, report FROM scans WHERE id = ? AND tenant = ?"
         ))?
-        .query_row([id, tenant], |row| record(origin, row))
+        .query_row([id, tenant], |row| record(origins, row))
         .optional()?;
     let Some(mut scan) = found else { return Ok(None) };
     if let ScanState::Done(report) = &mut scan.state {
@@ -70,9 +70,9 @@ struct UnknownEngine;
 #[error("no scan can be in this state")]
 struct UnknownState;
 
-fn summary(origin: Origin, row: &Row<'_>) -> rusqlite::Result<ScanSummary> {
+fn summary(origins: &Origins, row: &Row<'_>) -> rusqlite::Result<ScanSummary> {
     Ok(ScanSummary {
-        id: origin.id(row.get(0)?),
+        id: origins.id(row.get(0)?),
         filename: row.get(1)?,
         created_at: Timestamp::from_millis(row.get(2)?),
         finished_at: row.get::<_, Option<i64>>(3)?.map(Timestamp::from_millis),
@@ -81,8 +81,8 @@ fn summary(origin: Origin, row: &Row<'_>) -> rusqlite::Result<ScanSummary> {
     })
 }
 
-fn record(origin: Origin, row: &Row<'_>) -> rusqlite::Result<ScanRecord> {
-    let ScanSummary { id, filename, created_at, finished_at, duration_ms, state: _ } = summary(origin, row)?;
+fn record(origins: &Origins, row: &Row<'_>) -> rusqlite::Result<ScanRecord> {
+    let ScanSummary { id, filename, created_at, finished_at, duration_ms, state: _ } = summary(origins, row)?;
     let limit = row.get::<_, u64>(SHOWN_ROWS)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     Ok(ScanRecord { id, filename, created_at, finished_at, duration_ms, limit, state: state(row, report)? })
@@ -122,7 +122,10 @@ fn report(row: &Row<'_>) -> rusqlite::Result<ScanReport> {
 }
 
 /// Returns the scans that have not ended, the oldest first.
-pub(super) fn unfinished(connection: &Connection, origin: Origin) -> rusqlite::Result<Vec<UnfinishedScan>> {
+pub(super) fn unfinished(
+    connection: &Connection,
+    origins: &Origins,
+) -> rusqlite::Result<Vec<UnfinishedScan>> {
     let mut select = connection.prepare(
         "SELECT id, attempts, tenant, filename, options, baseline, created_at FROM scans
          WHERE status IN ('queued', 'running') ORDER BY id",
@@ -131,13 +134,13 @@ pub(super) fn unfinished(connection: &Connection, origin: Origin) -> rusqlite::R
         let options = row.get_ref(4)?.as_str().map_err(|error| damaged(4, error))?;
         let baseline: Option<String> = row.get(5)?;
         let order = NewScan {
-            tenant: origin.id(row.get(2)?),
+            tenant: origins.id(row.get(2)?),
             filename: row.get(3)?,
             options: serde_json::from_str(options).map_err(|error| damaged(4, error))?,
             baseline: baseline.map(|name| name.parse()).transpose().map_err(|error| damaged(5, error))?,
             created_at: Timestamp::from_millis(row.get(6)?),
         };
-        Ok(UnfinishedScan { id: origin.id(row.get(0)?), attempts: row.get(1)?, order })
+        Ok(UnfinishedScan { id: origins.id(row.get(0)?), attempts: row.get(1)?, order })
     })?;
     rows.collect()
 }
