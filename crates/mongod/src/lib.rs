@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::OnceCell;
 
 pub use mongod::Mongod;
+pub use mongodb::bson;
 pub use replica_set::{Options, ReplicaSet};
 
 /// Returns the one-member replica set that all tests of a binary share. Each keeps to a database of its own.

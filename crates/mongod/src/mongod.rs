@@ -2,7 +2,9 @@
 
 use std::{
     fs,
+    io::Write as _,
     net::Ipv4Addr,
+    os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
     process::Command,
     sync::{Mutex, MutexGuard},
@@ -13,7 +15,7 @@ use mongodb::{
     Client,
     bson::{Document, doc},
     error,
-    options::{ClientOptions, ServerAddress},
+    options::{ClientOptions, Credential, ServerAddress},
 };
 use tokio::net::TcpStream;
 
@@ -29,18 +31,20 @@ pub struct Mongod {
     port: u16,
     folder: PathBuf,
     keeper: Mutex<Keeper>,
+    /// By which the members of a set know each other, and this crate them; without it anybody may do anything.
+    key: Option<String>,
 }
 
 impl Mongod {
     /// Starts a mongod that is no member of a replica set, and returns once it accepts connections.
     pub async fn standalone() -> Self {
-        let mongod = Self::spawn(&[]);
+        let mongod = Self::spawn(&[], None);
         mongod.accepts_connections().await;
         mongod
     }
 
     /// Starts a mongod with these arguments besides the usual ones, and doesn't wait for it.
-    pub(crate) fn spawn(arguments: &[String]) -> Self {
+    pub(crate) fn spawn(arguments: &[String], key: Option<String>) -> Self {
         let mut command = Command::new(binary::find());
         let port = ports::free();
         let folder = tempfile::Builder::new().prefix("sentinelflow-mongod-").tempdir();
@@ -53,9 +57,16 @@ impl Mongod {
             .arg("--dbpath")
             .arg(&folder)
             .args(arguments);
+        if let Some(key) = &key {
+            let path = folder.join("key");
+            let mut file = fs::OpenOptions::new();
+            let file = file.write(true).create_new(true).mode(0o600).open(&path);
+            file.and_then(|mut file| file.write_all(key.as_bytes())).expect("the folder can be written");
+            command.arg("--keyFile").arg(path);
+        }
         let mut keeper = Keeper::of(&command, &folder, &folder.join("log"));
         keeper.start();
-        Self { port, folder, keeper: Mutex::new(keeper) }
+        Self { port, folder, keeper: Mutex::new(keeper), key }
     }
 
     pub fn uri(&self) -> String {
@@ -100,21 +111,25 @@ impl Mongod {
     }
 
     /// Returns what this very mongod answers to a command.
-    pub(crate) async fn ask(&self, command: Document) -> error::Result<Document> {
+    pub(crate) async fn ask(&self, database: &str, command: Document) -> error::Result<Document> {
         let address = ServerAddress::Tcp { host: "127.0.0.1".to_owned(), port: Some(self.port) };
-        let options = ClientOptions::builder()
+        let mut options = ClientOptions::builder()
             .hosts(vec![address])
             .direct_connection(true)
             .connect_timeout(ANSWER_TIMEOUT)
             .server_selection_timeout(ANSWER_TIMEOUT)
             .build();
+        options.credential = self.key.as_ref().map(|key| {
+            let member = Credential::builder().username("__system".to_owned()).source("local".to_owned());
+            member.password(key.clone()).build()
+        });
         // A client belongs to the runtime it was made in, and each test has its own: none is kept.
         let client = Client::with_options(options)?;
-        client.database("admin").run_command(command).await
+        client.database(database).run_command(command).await
     }
 
     pub(crate) async fn hello(&self) -> error::Result<Document> {
-        self.ask(doc! { "hello": 1 }).await
+        self.ask("admin", doc! { "hello": 1 }).await
     }
 
     pub(crate) fn end_of_log(&self) -> String {

@@ -1,10 +1,16 @@
 //! Some mongod that are one database.
 
-use mongodb::bson::{Document, doc, oid::ObjectId};
+use mongodb::{
+    bson::{Document, doc, oid::ObjectId},
+    error,
+};
 
 use crate::{Mongod, wait::wait_for};
 
 const NAME: &str = "rs0";
+
+/// What a set that asks for credentials knows its members by; it lives as long as the tests and on loopback only.
+const KEY: &str = "members+of+the+tests+know+each+other";
 
 // A secondary that copies from a member that was stopped leaves it sooner; with the defaults a minute may pass.
 const QUICK_TO_LEAVE: [&str; 2] = ["oplogInitialFindMaxSeconds=5", "oplogNetworkTimeoutBufferSeconds=2"];
@@ -16,6 +22,8 @@ pub struct Options {
     pub election_timeout_ms: Option<u32>,
     /// For each mongod, besides the usual ones.
     pub arguments: Vec<String>,
+    /// Who has no credentials may do nothing. There are no users yet; `ask` may do everything.
+    pub asks_for_credentials: bool,
 }
 
 /// A running replica set. Dropping it kills its members and removes their folders.
@@ -35,7 +43,8 @@ impl ReplicaSet {
             QUICK_TO_LEAVE.iter().flat_map(|parameter| ["--setParameter", parameter]).map(str::to_owned),
         );
         arguments.extend(options.arguments);
-        let set = Self { members: (0..members).map(|_| Mongod::spawn(&arguments)).collect() };
+        let spawn = |_| Mongod::spawn(&arguments, options.asks_for_credentials.then(|| KEY.to_owned()));
+        let set = Self { members: (0..members).map(spawn).collect() };
         for member in &set.members {
             member.accepts_connections().await;
         }
@@ -65,6 +74,11 @@ impl ReplicaSet {
             elected.into_iter().max().map(|(_, member)| member)
         };
         wait_for("a primary", || self.end_of_logs(), elected).await
+    }
+
+    /// Returns what this very member answers to a command.
+    pub async fn ask(&self, member: usize, database: &str, command: Document) -> error::Result<Document> {
+        self.members[member].ask(database, command).await
     }
 
     pub fn pid(&self, member: usize) -> u32 {
@@ -107,7 +121,7 @@ impl ReplicaSet {
             let election = election(&hello);
             if election.is_none() {
                 // What is wrong stands in the log; here, the next look tells.
-                first.ask(step).await.ok();
+                first.ask("admin", step).await.ok();
             }
             election
         };
@@ -120,7 +134,7 @@ impl ReplicaSet {
             "data": { "ready": true },
             "writeConcern": { "w": "majority", "j": true },
         };
-        let written = async || self.members[self.primary().await].ask(note.clone()).await.ok();
+        let written = async || self.members[self.primary().await].ask("admin", note.clone()).await.ok();
         wait_for("the first write", || self.end_of_logs(), written).await;
     }
 

@@ -72,7 +72,11 @@ impl TestServer {
     }
 
     pub fn started(start: Start) -> Self {
-        let data = TempDir::new().expect("a temporary folder");
+        Self::started_in(TempDir::new().expect("a temporary folder"), start)
+    }
+
+    /// Starts on a data folder that is there already.
+    pub fn started_in(data: TempDir, start: Start) -> Self {
         std::fs::write(data.path().join("sentinelflow.toml"), &start.settings)
             .expect("the folder can be written to");
         let mut said = Said::default();
@@ -204,26 +208,38 @@ impl TestServer {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Answer, ureq::Error> {
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let has_body = !body.is_empty();
-        let request = request.body(body).expect("a valid request");
-        let mut response = if has_body || matches!(method, "POST" | "PUT" | "PATCH") {
-            self.agent.run(request)?
-        } else {
-            self.agent.run(request.map(|_| ()))?
-        };
-        let bytes = response.body_mut().with_config().limit(1 << 30).read_to_vec()?;
-        Ok(Answer {
-            request: format!("{method} {path}"),
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-            bytes,
-        })
+        exchange(&self.agent, &self.base, method, path, headers, body)
     }
+}
+
+/// Sends a request to the server at this base; an error says that no answer came.
+pub fn exchange(
+    agent: &Agent,
+    base: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> Result<Answer, ureq::Error> {
+    let mut request = Request::builder().method(method).uri(format!("{base}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let has_body = !body.is_empty();
+    let request = request.body(body).expect("a valid request");
+    let mut response = if has_body || matches!(method, "POST" | "PUT" | "PATCH") {
+        agent.run(request)?
+    } else {
+        agent.run(request.map(|_| ()))?
+    };
+    let bytes = response.body_mut().with_config().limit(1 << 30).read_to_vec()?;
+    Ok(Answer {
+        request: format!("{method} {path}"),
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        bytes,
+    })
 }
 
 impl Drop for TestServer {

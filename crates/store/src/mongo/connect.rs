@@ -1,15 +1,16 @@
 //! Opens the store: reaches the servers, sees that they can keep what is promised, makes collections and indexes.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use mongodb::{
     Client, Database, IndexModel,
     bson::{DateTime, Document, doc, oid},
-    error::{Error as DriverError, ErrorKind},
+    error::{Error as DriverError, ErrorKind, WriteFailure},
     options::{ClientOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria},
 };
 use sentinelflow_domain::{id::ObjectId, time::Timestamp};
 use thiserror::Error;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     MongoStore,
@@ -31,6 +32,9 @@ pub(super) const EXCHANGES_BY_AGE: &str = "of_tenant_by_age";
 const OLDEST_RELEASE: i64 = 6;
 /// So long a member is looked for that takes writes.
 const SELECTION: Duration = Duration::from_secs(5);
+/// So long everything may take until a store is open; only an index for logs that are there already takes longer than a
+/// moment, and the servers go on with that when nobody waits.
+const OPENING: Duration = Duration::from_secs(30);
 /// A member that hangs is known for it after about two of these.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
@@ -46,36 +50,87 @@ pub enum ConnectError {
     )]
     Address,
     #[error("no member of the MongoDB that takes writes answered within {} s", SELECTION.as_secs())]
-    Unreachable(#[source] DriverError),
+    Unreachable(#[source] Cause),
     #[error("the MongoDB refuses the credentials")]
-    Refused(#[source] DriverError),
+    Refused(#[source] Cause),
+    #[error("the MongoDB does not let the node write: its user needs the role readWrite on the database")]
+    MayNotWrite(#[source] Cause),
     #[error(
         "the MongoDB is no replica set or sharded cluster: what a single server acknowledges can be lost; \
          start it with --replSet and run rs.initiate(), one member is enough"
     )]
     Alone,
+    #[error(
+        "the member of the MongoDB that was asked takes no writes: name all members in the address, \
+         and leave directConnection out"
+    )]
+    ReadOnly,
     #[error("the MongoDB is version {0}; at least {OLDEST_RELEASE}.0 is needed")]
     TooOld(String),
+    #[error("the MongoDB did not get ready within {} s; it answers too slowly or makes an index", OPENING.as_secs())]
+    NotInTime,
     #[error("the database is an unfinished copy of another store: let `sentinelflow store copy` finish it")]
     Unfinished,
     #[error("the MongoDB can't be prepared")]
-    Unprepared(#[source] DriverError),
+    Unprepared(#[source] Cause),
+}
+
+/// What the driver says is wrong, on one line and without the server's raw answer.
+#[derive(Debug)]
+pub struct Cause(DriverError);
+
+impl std::error::Error for Cause {}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0.kind {
+            ErrorKind::Command(command) => {
+                // What follows is the command that the server was given.
+                let message = command.message.split(" to execute command ").next().unwrap_or_default();
+                write!(f, "{} ({})", message, command.code_name)
+            }
+            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
+                write!(f, "{} ({})", error.message, error.code_name)
+            }
+            kind => kind.fmt(f),
+        }
+    }
 }
 
 impl From<DriverError> for ConnectError {
     fn from(error: DriverError) -> Self {
-        /// What servers call a lack of rights and failed authentication.
-        const REFUSALS: [i32; 3] = [13, 18, 8000];
+        /// What servers call failed authentication.
+        const REFUSALS: [i32; 2] = [18, 8000];
+        const LACK_OF_RIGHTS: i32 = 13;
         match &*error.kind {
-            ErrorKind::Authentication { .. } => Self::Refused(error),
-            ErrorKind::Command(command) if REFUSALS.contains(&command.code) => Self::Refused(error),
+            ErrorKind::Authentication { .. } => Self::Refused(Cause(error)),
+            ErrorKind::Command(command) if REFUSALS.contains(&command.code) => Self::Refused(Cause(error)),
+            ErrorKind::Command(command) if command.code == LACK_OF_RIGHTS => Self::MayNotWrite(Cause(error)),
             ErrorKind::ServerSelection { message, .. } if message.contains("uthentication") => {
-                Self::Refused(error)
+                Self::Refused(Cause(error))
+            }
+            // The driver itself goes no further back than to 4.4.
+            ErrorKind::ServerSelection { message, .. } if message.contains("reports wire version") => {
+                Self::TooOld("4.2 or older".to_owned())
             }
             ErrorKind::ServerSelection { .. } | ErrorKind::Io(_) | ErrorKind::DnsResolve { .. } => {
-                Self::Unreachable(error)
+                Self::Unreachable(Cause(error))
             }
-            _ => Self::Unprepared(error),
+            _ => Self::Unprepared(Cause(error)),
+        }
+    }
+}
+
+impl ConnectError {
+    /// Whether another primary was elected while the store was made ready.
+    fn tells_of_an_election(&self) -> bool {
+        /// What servers say who are no primary, are about to end, or leave the office at that moment.
+        const LEAVING: [i32; 6] = [91, 189, 10_107, 11_600, 11_602, 13_435];
+        let Self::Unprepared(Cause(error)) = self else { return false };
+        match &*error.kind {
+            ErrorKind::Command(command) => LEAVING.contains(&command.code),
+            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => LEAVING.contains(&error.code),
+            _ => false,
         }
     }
 }
@@ -84,12 +139,13 @@ impl MongoStore {
     /// Opens the store at a `mongodb://` or `mongodb+srv://` URL, whose path may name the database; it is made ready if
     /// it is new, also by several nodes at the same time.
     pub async fn open(url: &str, node: Node) -> Result<Self, ConnectError> {
-        let (client, database) = connect(url).await?;
-        if is_unfinished(&database).await? {
-            return Err(ConnectError::Unfinished);
-        }
-        prepare(&database).await?;
-        let newest = newest_id(&database).await?;
+        let opening = async {
+            let (client, database) = connect(url).await?;
+            let newest = make_ready(&database).await?;
+            Ok::<_, ConnectError>((client, database, newest))
+        };
+        let opened = timeout(OPENING, opening).await;
+        let (client, database, newest) = opened.map_err(|_| ConnectError::NotInTime)??;
         let now = DateTime::now().timestamp_millis();
         let ids = Arc::new(Ids::new(node.id(), newest, Timestamp::from_millis(now)));
         let run = oid::ObjectId::new();
@@ -118,8 +174,35 @@ pub(super) async fn connect(url: &str) -> Result<(Client, Database), ConnectErro
     let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
     let client = Client::with_options(options).map_err(|_| ConnectError::Address)?;
     let database = client.database(&name);
-    check(&database).await?;
+    timeout(OPENING, check(&database)).await.map_err(|_| ConnectError::NotInTime)??;
     Ok((client, database))
+}
+
+/// Makes the store ready, again if meanwhile another primary is elected, and returns the newest id in it.
+async fn make_ready(database: &Database) -> Result<Option<ObjectId>, ConnectError> {
+    const PAUSE: Duration = Duration::from_millis(200);
+    let give_up = Instant::now() + SELECTION;
+    loop {
+        let made_ready = async {
+            if is_unfinished(database).await? {
+                return Err(ConnectError::Unfinished);
+            }
+            must_take_writes(database).await?;
+            prepare(database).await?;
+            Ok(newest_id(database).await?)
+        };
+        match made_ready.await {
+            Err(ConnectError::ReadOnly) if Instant::now() < give_up => sleep(PAUSE).await,
+            Err(error) if error.tells_of_an_election() => sleep(PAUSE).await,
+            done => return done,
+        }
+    }
+}
+
+async fn must_take_writes(database: &Database) -> Result<(), ConnectError> {
+    let hello = database.run_command(doc! { "hello": 1 }).await?;
+    let takes_writes = hello.get_bool("isWritablePrimary").unwrap_or_default();
+    if takes_writes { Ok(()) } else { Err(ConnectError::ReadOnly) }
 }
 
 /// Sees that the servers can keep what is promised.

@@ -110,24 +110,23 @@ impl MongoHouse {
     }
 
     /// Adds up the counters of all runs.
-    async fn minutes(&self, after: Option<&[Value]>) -> Result<Vec<Record>, CopyError> {
-        let kind = Kind::MinuteCounts;
+    async fn of_all_runs(&self, kind: Kind, after: Option<&[Value]>) -> Result<Vec<Record>, CopyError> {
         let bound = after.map(|after| {
             let mut last = document(kind.key(), after);
             last.insert("run", Bson::MaxKey);
             doc! { "$gt": last }
         });
         let query = bound.map(|bound| doc! { "_id": bound }).unwrap_or_default();
-        // Not limited: a minute has as many documents as runs of nodes.
-        let minutes = self.collection(named::MINUTES);
-        let mut found = minutes.find(query).sort(doc! { "_id": 1 }).await.map_err(failed)?;
+        // Not limited: there are as many documents of a minute or a day as runs of nodes.
+        let counters = self.collection(&kind.table());
+        let mut found = counters.find(query).sort(doc! { "_id": 1 }).await.map_err(failed)?;
         let mut page: Vec<Record> = Vec::new();
         while found.advance().await.map_err(failed)? {
             let fields = Fields(found.current());
             let record = plain_record(kind, fields).map_err(|error| unreadable(kind, fields, error))?;
             let is_full = page.len() == PAGE_RECORDS;
             match page.last_mut().filter(|last| last.key == record.key) {
-                Some(last) => add_up(last, &record),
+                Some(last) => add_up(kind, last, &record),
                 None if is_full => break,
                 None => page.push(record),
             }
@@ -306,7 +305,7 @@ impl House for MongoHouse {
     async fn page(&self, kind: Kind, after: Option<&[Value]>) -> Result<Vec<Record>, CopyError> {
         match kind {
             Kind::Lead => self.lead(after).await,
-            Kind::MinuteCounts => self.minutes(after).await,
+            Kind::MinuteCounts | Kind::Spends => self.of_all_runs(kind, after).await,
             Kind::ScanThreats => self.scan_threats(after).await,
             Kind::BaselinePieces => self.pieces(after).await,
             _ => self.plain_page(kind, after).await,
@@ -399,7 +398,7 @@ fn stored(kind: Kind, record: &Record) -> Document {
                 document.insert("status", logs::ACTIVE);
             }
         }
-        Kind::MinuteCounts => {
+        Kind::MinuteCounts | Kind::Spends => {
             let mut place = self::document(kind.key(), &record.key);
             place.insert("run", RUN);
             document.insert("_id", place);
@@ -482,14 +481,12 @@ fn rows_of(scan: Fields<'_>) -> Result<Rows, StoreError> {
     Ok(Rows { scan: scan.id("_id")?, content: to_bson(scan.id("content")?) })
 }
 
-/// Adds the counters of another run to those of a minute.
-fn add_up(minute: &mut Record, of_run: &Record) {
-    let [events, threats, max_score] = minute.fields.as_mut_slice() else { return };
-    let [more_events, more_threats, other_score] = of_run.fields.as_slice() else { return };
-    for (sum, more) in [(events, more_events), (threats, more_threats)] {
-        *sum = Value::Int(sum.int().unwrap_or(0).saturating_add(more.int().unwrap_or(0)));
-    }
-    if other_score.int() > max_score.int() {
-        max_score.clone_from(other_score);
+/// Adds the counters of another run.
+fn add_up(kind: Kind, sum: &mut Record, of_run: &Record) {
+    let counters = kind.fields().iter().zip(sum.fields.iter_mut().zip(&of_run.fields));
+    for (field, (sum, more)) in counters {
+        let (so_far, more) = (sum.int().unwrap_or(0), more.int().unwrap_or(0));
+        let is_highest = field.name == "max_score";
+        *sum = Value::Int(if is_highest { so_far.max(more) } else { so_far.saturating_add(more) });
     }
 }

@@ -8,6 +8,8 @@ use sentinelflow_domain::store::StoreError;
 
 /// The server's code for a key that is there already.
 pub(super) const DUPLICATE_KEY: i32 = 11_000;
+/// The server's code for what another transaction has written, too.
+const WRITE_CONFLICT: i32 = 112;
 
 pub(super) fn store_error(error: Error) -> StoreError {
     match &*error.kind {
@@ -26,6 +28,11 @@ pub(super) fn is_duplicate(error: &Error) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether another transaction, which may still be under way, has written the same.
+pub(super) fn is_conflict(error: &Error) -> bool {
+    matches!(&*error.kind, ErrorKind::Command(error) if error.code == WRITE_CONFLICT)
 }
 
 /// Whether the same may work soon: a member is elected, a connection broke, two nodes wrote the same.

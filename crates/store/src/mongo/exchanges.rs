@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use mongodb::{
     ClientSession, Collection, Database,
-    bson::{Document, doc},
+    bson::{Bson, Document, doc},
     error::Error,
 };
 use sentinelflow_domain::{
@@ -12,10 +12,11 @@ use sentinelflow_domain::{
     tenant::TenantId,
     time::Timestamp,
 };
+use tokio::time::Instant;
 
 use super::{
     MongoStore,
-    deadline::InTime as _,
+    deadline::{ATTEMPT, InTime as _},
     errors::{damaged, store_error},
     fields::{Fields, binary, from_now, int, millis},
     ids::to_bson,
@@ -41,10 +42,11 @@ impl ExchangeBook for MongoStore {
             verdicts.iter().map(|verdict| upsert(tenant, verdict, exchange.asked_at)).collect();
         let mut keep = Keep {
             database: self.database.clone(),
-            day: spend_id(tenant, exchange.asked_at.as_millis().div_euclid(DAY_MS)),
+            day: spend_id(tenant, exchange.asked_at.as_millis().div_euclid(DAY_MS), self.run),
             spent: exchange.spent,
             exchange: document(tenant, exchange),
             verdicts,
+            since: Instant::now(),
         };
         all_or_nothing(&self.client, &mut keep).await.map_err(store_error)
     }
@@ -82,9 +84,16 @@ impl ExchangeBook for MongoStore {
 
     async fn spent(&self, tenant: TenantId, day: i64) -> Result<Spend, StoreError> {
         let spends = self.collection(named::SPENDS);
-        let found = spends.find_one(doc! { "_id": spend_id(tenant, day) }).in_time().await?;
-        let Some(found) = found else { return Ok(Spend::default()) };
-        Ok(Spend { tokens: Fields(&found).count("tokens")?, nano_usd: Fields(&found).count("nano_usd")? })
+        let bound = |day: i64| spend_id(tenant, day, Bson::MinKey);
+        let of_day = doc! { "_id": { "$gte": bound(day), "$lt": bound(day.saturating_add(1)) } };
+        let mut found = spends.find(of_day).in_time().await?;
+        let mut spent = Spend::default();
+        while found.advance().in_time().await? {
+            let of_run = Fields(found.current());
+            spent.tokens += of_run.count("tokens")?;
+            spent.nano_usd += of_run.count("nano_usd")?;
+        }
+        Ok(spent)
     }
 }
 
@@ -95,6 +104,7 @@ struct Keep {
     day: Document,
     spent: Spend,
     verdicts: Vec<Document>,
+    since: Instant,
 }
 
 #[async_trait]
@@ -114,7 +124,9 @@ impl Writes for Keep {
         let spent = doc! { "tokens": int(self.spent.tokens), "nano_usd": int(self.spent.nano_usd) };
         let spend = spends.update_one(doc! { "_id": &self.day }, doc! { "$inc": spent }).upsert(true);
         spend.session(&mut *session).await?;
-        if self.verdicts.is_empty() {
+        // A node that was asked the same and was killed may hold up the verdict for a minute. What it answers again is not
+        // worth that, and logs wait for this.
+        if self.verdicts.is_empty() || self.since.elapsed() > ATTEMPT {
             return Ok(());
         }
         let upserts = doc! { "update": named::VERDICTS, "updates": self.verdicts.clone() };
@@ -169,6 +181,7 @@ fn verdict_id(tenant: TenantId, key: QuestionKey) -> Document {
     doc! { "tenant": to_bson(tenant), "key": binary(&key.0) }
 }
 
-fn spend_id(tenant: TenantId, day: i64) -> Document {
-    doc! { "tenant": to_bson(tenant), "day": day }
+/// Names what a run of a node adds to; as with the counters of minutes, nobody waits for another.
+fn spend_id(tenant: TenantId, day: i64, run: impl Into<Bson>) -> Document {
+    doc! { "tenant": to_bson(tenant), "day": day, "run": run.into() }
 }

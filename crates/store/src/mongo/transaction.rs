@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     deadline::{ATTEMPT, PATIENCE},
-    errors::{is_duplicate, may_pass},
+    errors::{is_conflict, is_duplicate, may_pass},
 };
 
 /// What is written in one transaction. It may run several times, also after it was committed without anybody hearing
@@ -24,13 +24,24 @@ pub(super) trait Writes: Send {
 
     /// `is_again` says that an attempt before may have been committed.
     async fn write(&mut self, session: &mut ClientSession, is_again: bool) -> Result<Self::Done, Error>;
+
+    /// Whether all of this may have been committed in a transaction before.
+    fn is_again(&self) -> bool {
+        false
+    }
+
+    /// Whether to try again while another transaction, not an attempt of this, has written the same.
+    fn waits_for_others(&self) -> bool {
+        true
+    }
 }
 
 /// Runs writes in one transaction.
 pub(super) async fn all_or_nothing<W: Writes>(client: &Client, writes: &mut W) -> Result<W::Done, Error> {
     let give_up = Instant::now() + PATIENCE;
     let mut pause = Duration::from_millis(2);
-    let mut is_again = false;
+    let mut is_again = writes.is_again();
+    let mut may_meet_itself = false;
     loop {
         let attempt = timeout(ATTEMPT, attempt(client, writes, is_again)).await;
         let failure = match attempt {
@@ -38,9 +49,14 @@ pub(super) async fn all_or_nothing<W: Writes>(client: &Client, writes: &mut W) -
             // What an attempt before has written may only now be there: the next attempt finds it.
             Ok(Err(error)) if is_again && is_duplicate(&error) => error,
             Ok(Err(error)) if !may_pass(&error) => return Err(error),
+            Ok(Err(error)) if is_conflict(&error) && !may_meet_itself && !writes.waits_for_others() => {
+                return Err(error);
+            }
             Ok(Err(error)) => error,
             Err(_) => Error::from(std::io::Error::from(std::io::ErrorKind::TimedOut)),
         };
+        // The server may still be at work on it.
+        may_meet_itself |= !is_conflict(&failure);
         if Instant::now() + pause > give_up {
             return Err(failure);
         }

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     deadline::PATIENCE,
-    errors::{may_pass, store_error},
+    errors::{is_conflict, may_pass, store_error},
     fields::from_now,
     ids::{Ids, to_bson},
     logs, named,
@@ -122,24 +122,27 @@ impl Desk {
         }
     }
 
-    /// Records a batch and answers. If it fails for good, each log is tried alone: one costs only itself.
+    /// Records a batch and answers. If one log may be the reason that it fails it is cut in halves, until that log is
+    /// alone: it costs only itself.
     async fn commit(&mut self, batch: Vec<Job>) {
-        let mut batch = self.batch(batch);
-        let error = match all_or_nothing(&self.client, &mut batch).await {
-            Ok(written) => {
-                self.known_lead_s = self.known_lead_s.max(batch.lead_s);
-                return batch.answer(&written);
-            }
-            Err(error) => error,
-        };
-        if batch.jobs.len() == 1 || may_pass(&error) {
-            return batch.refuse(&error);
-        }
-        for job in batch.jobs {
-            let mut alone = self.batch(vec![job]);
-            match all_or_nothing(&self.client, &mut alone).await {
-                Ok(written) => alone.answer(&written),
-                Err(error) => alone.refuse(&error),
+        let mut parts = vec![self.batch(batch)];
+        while let Some(mut part) = parts.pop() {
+            let error = match all_or_nothing(&self.client, &mut part).await {
+                Ok(written) => {
+                    self.known_lead_s = self.known_lead_s.max(part.lead_s);
+                    part.answer(&written);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let is_of_one = is_conflict(&error) || !may_pass(&error);
+            if is_of_one && part.jobs.len() > 1 {
+                let [earlier, later] = part.halves();
+                parts.extend([later, earlier].into_iter().filter(|half| !half.jobs.is_empty()));
+            } else if is_conflict(&error) {
+                tokio::spawn(part.wait_for_others(self.client.clone()));
+            } else {
+                part.refuse(&error);
             }
         }
     }
@@ -150,7 +153,7 @@ impl Desk {
         let lead_s = leads.into_iter().max().unwrap_or(0);
         let is_lead_known = lead_s <= self.known_lead_s;
         let (database, run) = (self.database.clone(), self.run);
-        Batch { database, run, jobs, ids, lead_s, is_lead_known }
+        Batch { database, run, jobs, ids, lead_s, is_lead_known, is_again: false, waits_for_others: false }
     }
 }
 
@@ -191,9 +194,33 @@ struct Batch {
     /// The most seconds by which one of the ids is ahead of its log's receipt.
     lead_s: u32,
     is_lead_known: bool,
+    /// It was tried before, as a part of another.
+    is_again: bool,
+    waits_for_others: bool,
 }
 
 impl Batch {
+    /// Returns its earlier and its later half, without the logs for which nobody waits any more.
+    fn halves(mut self) -> [Self; 2] {
+        let half = self.jobs.len() / 2;
+        let later = (self.jobs.split_off(half), self.ids.split_off(half));
+        [(self.jobs, self.ids), later].map(|(jobs, ids)| {
+            let waited_for = jobs.into_iter().zip(ids).filter(|(job, _)| !job.answer.is_closed());
+            let (jobs, ids) = waited_for.unzip();
+            Self { database: self.database.clone(), jobs, ids, is_again: true, ..self }
+        })
+    }
+
+    /// Records a log whose key another transaction has written: that of another node which was sent the same, or the
+    /// one that a killed node left open and the server forgets after a minute.
+    async fn wait_for_others(mut self, client: Client) {
+        self.waits_for_others = true;
+        match all_or_nothing(&client, &mut self).await {
+            Ok(written) => self.answer(&written),
+            Err(error) => self.refuse(&error),
+        }
+    }
+
     fn answer(self, written: &[Written]) {
         for (job, written) in self.jobs.into_iter().zip(written) {
             // Whoever went away doesn't want it.
@@ -246,6 +273,14 @@ impl Batch {
 #[async_trait]
 impl Writes for Batch {
     type Done = Vec<Written>;
+
+    fn is_again(&self) -> bool {
+        self.is_again
+    }
+
+    fn waits_for_others(&self) -> bool {
+        self.waits_for_others
+    }
 
     async fn write(&mut self, session: &mut ClientSession, is_again: bool) -> Result<Vec<Written>, Error> {
         let known = self.known_keys(session).await?;

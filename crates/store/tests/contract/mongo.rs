@@ -9,8 +9,13 @@ use std::{
     time::Duration,
 };
 
+use mongodb::{
+    Client,
+    bson::{Document, doc},
+};
 use sentinelflow_domain::{
     id::ObjectId,
+    second_opinion::Spend,
     store::{IdempotencyKey, LogFilter, NewLog, Recorded, StatusFilter, TenantChange, ThreatFeed},
     tenant::TenantId,
 };
@@ -20,7 +25,8 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::{
-    given::{AnyStore, Opened, all_pages, everything, ids, log, record, record_all, tenant},
+    exchanges::{day_of, exchange, remembered},
+    given::{AnyStore, Opened, all_pages, at, everything, ids, log, record, record_all, tenant},
     stats::recount,
 };
 
@@ -224,4 +230,66 @@ async fn writes_go_on_while_the_primary_hangs() {
     set.resume(primary);
     let active = LogFilter { status: StatusFilter::Active, ..everything() };
     assert!(ids(&all_pages(&node.store, ana, active).await).contains(&meanwhile));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_a_killed_node_left_open_holds_up_its_own_keys_only() {
+    const OTHERS: usize = 100;
+    let set = shared_one_member().await;
+    let name = fresh_database_name();
+    let node = OnDatabase::open(&database(set, &name)).await;
+    let ana = tenant(&node.store, "ana").await.id;
+    let keyed = |key: &str| NewLog { idempotency_key: Some(key.parse().unwrap()), ..log(ana, key, 50) };
+    record(&node.store, keyed("pattern")).await;
+
+    // What such a node leaves behind: its last logs' keys, neither committed nor aborted.
+    let left = Client::with_uri_str(set.uri()).await.unwrap();
+    let keys = left.database(&name).collection::<Document>("idempotency_keys");
+    let mut pattern = keys.find_one(doc! {}).await.unwrap().unwrap();
+    pattern.get_document_mut("_id").unwrap().insert("key", "left-open");
+    let mut session = left.start_session().await.unwrap();
+    session.start_transaction().await.unwrap();
+    keys.insert_one(pattern).session(&mut session).await.unwrap();
+
+    let stuck = tokio::spawn({
+        let (store, log) = (node.store.clone(), keyed("left-open"));
+        async move { store.record(log).await }
+    });
+    let others = (0..OTHERS).map(|number| keyed(&number.to_string())).collect();
+    let others = tokio::time::timeout(Duration::from_secs(15), record_all(&node.store, others));
+    assert_eq!(others.await.expect("the others are recorded meanwhile").len(), OTHERS);
+    assert!(!stuck.is_finished(), "it can't be recorded yet");
+    session.abort_transaction().await.unwrap();
+    assert!(matches!(stuck.await.unwrap(), Ok(Recorded::New(_))));
+    assert_eq!(all_pages(&node.store, ana, everything()).await.len(), OTHERS + 2);
+}
+
+#[tokio::test]
+async fn what_a_killed_node_left_open_holds_up_no_other_that_asks_a_model_the_same() {
+    let set = shared_one_member().await;
+    let name = fresh_database_name();
+    let url = database(set, &name);
+    let nodes = [OnDatabase::open(&url).await, OnDatabase::open(&url).await];
+    let ana = tenant(&nodes[0].store, "ana").await.id;
+    let pay = async |node: usize, id: u8| {
+        let verdicts = vec![remembered(1, at(60))];
+        nodes[node].store.keep_exchange(ana, exchange(id, at(0)), verdicts).await.unwrap();
+    };
+    pay(0, 1).await;
+    let left = Client::with_uri_str(set.uri()).await.unwrap();
+    let mut session = left.start_session().await.unwrap();
+    session.start_transaction().await.unwrap();
+    for written in ["spends", "verdicts"] {
+        let written = left.database(&name).collection::<Document>(written);
+        let change = doc! { "$set": { "left_open": true } };
+        let changed = written.update_many(doc! {}, change).session(&mut session).await.unwrap();
+        assert_eq!(changed.modified_count, 1);
+    }
+    tokio::time::timeout(Duration::from_secs(15), pay(1, 2)).await.expect("it doesn't wait for the verdict");
+    session.abort_transaction().await.unwrap();
+    for node in &nodes {
+        let spent = node.store.spent(ana, day_of(at(0))).await.unwrap();
+        let one = exchange(1, at(0)).spent;
+        assert_eq!(spent, Spend { tokens: 2 * one.tokens, nano_usd: 2 * one.nano_usd });
+    }
 }
