@@ -1,12 +1,23 @@
 //! Accepts connections, bounded in number and patience, and drains them at the end.
 
-use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use axum::http::{HeaderValue, header};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep, timeout},
 };
 use tracing::{debug, warn};
 
@@ -16,30 +27,66 @@ use super::{Api, head_timer::HeadTimer, joined_writes::JoinedWrites};
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
 /// How long requests under way may take once the server is told to stop.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
+/// How long connections on which nothing is under way stay open then: what a client was about to send is still answered.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// After a failed accept (too many open files, say) the next try waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stop` is ready, then lets the requests under way finish.
 pub async fn serve(listener: TcpListener, api: Api, max_connections: usize, stop: impl Future<Output = ()>) {
     let seats = Arc::new(Semaphore::new(max_connections));
-    let graceful = GracefulShutdown::new();
+    let connections = Connections { api, open: GracefulShutdown::new(), is_closing: Arc::default() };
     tokio::pin!(stop);
     loop {
-        let seat = Arc::clone(&seats).acquire_owned().await.expect("the seats are never closed");
-        let stream = tokio::select! {
-            accepted = accept(&listener) => accepted,
-            () = &mut stop => break,
+        let next = async {
+            let seat = Arc::clone(&seats).acquire_owned().await.expect("the seats are never closed");
+            (accept(&listener).await, seat)
         };
-        let service = service_fn({
-            let api = api.clone();
-            move |request| {
-                let api = api.clone();
-                async { Ok::<_, Infallible>(api.answer(request).await) }
+        tokio::select! {
+            (stream, seat) = next => connections.open(stream, seat),
+            () = &mut stop => break,
+        }
+    }
+    connections.is_closing.store(true, Ordering::Relaxed);
+    // Who is in the queue was promised an answer: the system has told him that he is connected.
+    match listener.into_std() {
+        Ok(queue) => {
+            while let Ok(seat) = Arc::clone(&seats).try_acquire_owned()
+                && let Ok(stream) = waiting(&queue)
+            {
+                connections.open(stream, seat);
+            }
+        }
+        Err(error) => debug!(error = %error, "Who waits to be accepted is not"),
+    }
+    connections.close().await;
+}
+
+/// What is connected.
+struct Connections {
+    api: Api,
+    open: GracefulShutdown,
+    /// Each answer is the last on its connection.
+    is_closing: Arc<AtomicBool>,
+}
+
+impl Connections {
+    fn open(&self, stream: TcpStream, seat: OwnedSemaphorePermit) {
+        let (api, is_closing) = (self.api.clone(), Arc::clone(&self.is_closing));
+        let service = service_fn(move |request| {
+            let (api, is_closing) = (api.clone(), Arc::clone(&is_closing));
+            async move {
+                let mut answer = api.answer(request).await;
+                if is_closing.load(Ordering::Relaxed) {
+                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
             }
         });
         let mut http = http1::Builder::new();
         http.timer(HeadTimer::new()).header_read_timeout(HEAD_DEADLINE);
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(JoinedWrites(stream)), service));
+        let stream = TokioIo::new(JoinedWrites(stream));
+        let connection = self.open.watch(http.serve_connection(stream, service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 debug!(error = %error, "A connection ended early");
@@ -47,9 +94,17 @@ pub async fn serve(listener: TcpListener, api: Api, max_connections: usize, stop
             drop(seat);
         });
     }
-    drop(listener);
-    if tokio::time::timeout(DRAIN_DEADLINE, graceful.shutdown()).await.is_err() {
-        warn!("Some requests were still under way {} s after the signal to stop", DRAIN_DEADLINE.as_secs());
+
+    async fn close(self) {
+        // A proxy may be sending a request just now: closed under its hands, it could not tell whether that was heard.
+        let farewell = Instant::now() + FAREWELL;
+        while self.open.count() > 0 && Instant::now() < farewell {
+            sleep(FAREWELL / 50).await;
+        }
+        if timeout(DRAIN_DEADLINE, self.open.shutdown()).await.is_err() {
+            let seconds = DRAIN_DEADLINE.as_secs();
+            warn!("Some requests were still under way {seconds} s after the signal to stop");
+        }
     }
 }
 
@@ -59,10 +114,17 @@ async fn accept(listener: &TcpListener) -> TcpStream {
             Ok(stream) => return stream,
             Err(error) => {
                 warn!(error = %error, "A connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+}
+
+/// Returns a connection that waits to be accepted; fails if there is none.
+fn waiting(queue: &std::net::TcpListener) -> io::Result<TcpStream> {
+    let (stream, _) = queue.accept()?;
+    stream.set_nonblocking(true)?;
+    without_delay(TcpStream::from_std(stream)?)
 }
 
 /// Answers are small and must not wait for more bytes.

@@ -1,5 +1,7 @@
 use std::{
     collections::BTreeSet,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -9,7 +11,7 @@ use std::{
 
 use crate::{
     accounts::all_log_ids,
-    harness::{TestServer, reference_entry},
+    harness::{TestServer, reference_entry, until},
 };
 
 const WRITERS: usize = 12;
@@ -57,6 +59,38 @@ fn every_acknowledged_log_survives_sigkill_under_twelve_writers_five_times() {
         let unanswered = stored.len() - acknowledged.len();
         assert!(unanswered <= round * WRITERS, "round {round}: {unanswered} logs that nobody sent");
     }
+}
+
+#[test]
+fn who_was_connected_when_sigterm_came_is_still_answered_once() {
+    let mut server = TestServer::dev();
+    let request = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
+    let address = server.base.strip_prefix("http://").unwrap().to_owned();
+    let connect = || TcpStream::connect(&address);
+    let (mut fresh, mut kept) = (connect().unwrap(), connect().unwrap());
+    kept.write_all(request).unwrap();
+    let answer = read_answer(&mut kept);
+    assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("connection: close"), "{answer}");
+    server.signal("TERM");
+    assert!(until(connect, Result::is_err).is_err());
+    for stream in [&mut fresh, &mut kept] {
+        stream.write_all(request).unwrap();
+        let answer = read_answer(stream);
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0, "it was the last answer here");
+    }
+    assert_eq!(server.wait(), Some(0));
+}
+
+/// Returns an answer up to the end of its head, in lower case but for the version.
+fn read_answer(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"}") {
+        let mut byte = [0];
+        assert_eq!(stream.read(&mut byte).unwrap(), 1, "the connection was closed: {}", head.escape_ascii());
+        head.extend(byte);
+    }
+    String::from_utf8(head).unwrap()
 }
 
 #[test]
