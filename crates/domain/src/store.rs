@@ -4,6 +4,7 @@
 mod baselines;
 mod exchanges;
 mod feed;
+mod retention;
 mod scans;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use self::{
     },
     exchanges::ExchangeBook,
     feed::{FollowedThreats, Happened, ThreatFeed},
+    retention::{Expired, Removed, Retention},
     scans::{
         Discarded, FinishedScan, KEPT_JSON_BYTES, KEPT_ROWS, NewScan, ScanArchive, ScanFailure, ScanFigures,
         ScanId, ScanRecord, ScanState, ScanSummary, UnfinishedScan,
@@ -51,7 +53,9 @@ pub enum StoreError {
 
 /// Everything one server needs remembered.
 #[async_trait]
-pub trait Store: LogBook + StatsBook + TenantBook + ScanArchive + BaselineBook + ExchangeBook {
+pub trait Store:
+    LogBook + StatsBook + TenantBook + ScanArchive + BaselineBook + ExchangeBook + Retention
+{
     /// Answers when both reading and writing work.
     async fn ping(&self) -> Result<(), StoreError>;
 }

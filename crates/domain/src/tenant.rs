@@ -75,6 +75,8 @@ pub enum Plan {
 pub struct UnknownPlan;
 
 impl Plan {
+    pub const ALL: [Self; 3] = [Self::Free, Self::Pro, Self::Enterprise];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Free => "Free",
@@ -88,8 +90,7 @@ impl FromStr for Plan {
     type Err = UnknownPlan;
 
     fn from_str(raw: &str) -> Result<Self, UnknownPlan> {
-        let plans = [Self::Free, Self::Pro, Self::Enterprise];
-        plans.into_iter().find(|plan| plan.as_str().eq_ignore_ascii_case(raw)).ok_or(UnknownPlan)
+        Self::ALL.into_iter().find(|plan| plan.as_str().eq_ignore_ascii_case(raw)).ok_or(UnknownPlan)
     }
 }
 

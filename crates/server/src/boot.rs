@@ -1,6 +1,6 @@
 //! Plugs everything together, one function per part. The only place that names a store or a provider.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use sentinelflow_detect::Engine;
@@ -22,6 +22,7 @@ use crate::{
     hunts::{Hunts, Spool},
     listeners::Listeners,
     reload::{Reload, load_indicators, load_rules},
+    retention::keep_clean,
     telemetry::{self, SystemClock},
     triage::Triage,
 };
@@ -51,6 +52,15 @@ pub async fn boot(config: &Config) -> anyhow::Result<App> {
         late: TaskTracker::new(),
     };
     triage.recall().await.context("cannot read the latest logs")?;
+    if !config.kept.is_empty() {
+        let kept = config.kept.clone();
+        tokio::spawn(keep_clean(
+            Arc::clone(&store) as _,
+            Arc::clone(&clock),
+            kept,
+            answers_live(&config.model),
+        ));
+    }
     Ok(App::new(Parts {
         mode: config.mode,
         credentials: Credentials::new()?,
@@ -129,6 +139,14 @@ async fn local_tenant(mode: Mode, store: &dyn Store, clock: &dyn Clock) -> anyho
     let tenant =
         NewTenant { username, plan: Plan::Free, password: None, api_key: None, created_at: clock.now() };
     Ok(Some(store.sign_up(tenant).await.context("cannot make the tenant 'admin'")?))
+}
+
+/// Returns for how long an answer of a model is used again, or was by default while there was one.
+fn answers_live(model: &Model) -> Duration {
+    match model {
+        Model::On(settings) => settings.cache_ttl,
+        Model::Off(_) => Duration::from_hours(7 * 24),
+    }
 }
 
 fn second_opinion(

@@ -10,19 +10,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sentinelflow_domain::tenant::Plan;
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
 pub use self::model::Model;
 use self::model::WhyOff;
-use crate::credentials::OperatorToken;
+use crate::{credentials::OperatorToken, retention::Kept};
 
 /// Read if it exists and no other file is named.
 const DEFAULT_FILE: &str = "sentinelflow.toml";
 const ENVIRONMENT_PREFIX: &str = "SENTINELFLOW_";
 
 /// Every setting by its name in the file; in the environment `log.filter` is `SENTINELFLOW_LOG__FILTER`.
-const SETTINGS: [&str; 31] = [
+const SETTINGS: [&str; 34] = [
     "listen",
     "data",
     "store",
@@ -35,6 +36,9 @@ const SETTINGS: [&str; 31] = [
     "scan.max_upload_mib",
     "scan.at_once",
     "scan.queued_per_tenant",
+    "retention.free_days",
+    "retention.pro_days",
+    "retention.enterprise_days",
     "air_gapped",
     "llm.provider",
     "llm.base_url",
@@ -79,6 +83,7 @@ pub struct Config {
     pub scans_at_once: usize,
     /// How many scans of one tenant may wait for that.
     pub scans_queued_per_tenant: usize,
+    pub kept: Kept,
     pub model: Model,
 }
 
@@ -303,6 +308,7 @@ impl Layers {
                 * (1 << 20),
             scans_at_once: self.take("scan.at_once", 2, |text| whole(text, 1, 64)),
             scans_queued_per_tenant: self.take("scan.queued_per_tenant", 100, |text| whole(text, 1, 100_000)),
+            kept: self.take_kept(),
             model: self.take_model(),
         };
         if matches!((&config.store, &config.model), (StoreLocation::Mongo(_), Model::Off(WhyOff::AirGapped)))
@@ -310,6 +316,23 @@ impl Layers {
             self.faults.push("air_gapped: a MongoDB is reached over the network; use sqlite:PATH".to_owned());
         }
         if self.faults.is_empty() { Ok(config) } else { Err(ConfigFaults(self.faults)) }
+    }
+}
+
+impl Layers {
+    fn take_kept(&mut self) -> Kept {
+        let days = |text: &str| whole(text, 1, 36_500).map(Some);
+        let plans = [
+            (Plan::Free, "retention.free_days"),
+            (Plan::Pro, "retention.pro_days"),
+            (Plan::Enterprise, "retention.enterprise_days"),
+        ];
+        let given = plans.map(|(plan, name)| Some((plan, self.take(name, None, days)?)));
+        given
+            .into_iter()
+            .flatten()
+            .map(|(plan, days)| (plan, u32::try_from(days).unwrap_or(u32::MAX)))
+            .collect()
     }
 }
 

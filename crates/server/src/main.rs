@@ -14,6 +14,7 @@ mod indicator_files;
 mod listeners;
 mod live;
 mod reload;
+mod retention;
 mod rule_files;
 mod sightings;
 mod triage;

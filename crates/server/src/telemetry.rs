@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     config::{LogFormat, LogSettings},
-    listeners,
+    listeners, retention,
 };
 
 /// Starts logging; the first call in a process counts.
@@ -35,6 +35,7 @@ pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
         .context("cannot start counting")?;
     sentinelflow_llm::describe_meters();
     listeners::describe_meters();
+    retention::describe_meters();
     let counted = handle.clone();
     tokio::spawn(async move {
         // Measured times are held one by one until somebody adds them up, be it that nobody reads them.

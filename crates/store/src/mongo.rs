@@ -15,6 +15,7 @@ mod exchanges;
 mod follow;
 mod logs;
 mod raise;
+mod retention;
 mod scans;
 mod stats;
 mod tenants;

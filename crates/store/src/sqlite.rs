@@ -12,6 +12,7 @@ mod exchanges;
 mod filing;
 mod logs;
 mod readers;
+mod retention;
 mod scans;
 mod stats;
 mod tenants;

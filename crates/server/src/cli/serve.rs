@@ -107,6 +107,9 @@ fn announce(config: &Config, listener: &TcpListener, engine: &Engine) -> anyhow:
     let (rules, indicators) = (engine.rule_count(), engine.indicator_count());
     let lists = if indicators > 0 { format!("; {indicators} indicators") } else { String::new() };
     info!("Data in {}; {rules} rules{lists}; {}", config.data.display(), second_opinion(&config.model));
+    for (plan, days) in &config.kept {
+        info!("Logs of {} tenants are removed after {days} days", plan.as_str());
+    }
     if let Model::On(settings) = &config.model
         && settings.travels_in_the_clear()
     {

@@ -13,6 +13,7 @@ mod durability;
 mod errors;
 mod indicators;
 mod operator;
+mod retention;
 mod scans;
 mod second_opinion;
 mod security;

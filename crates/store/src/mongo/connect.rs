@@ -26,6 +26,8 @@ use crate::node::Node;
 
 /// The name of a database if the URL has none.
 const DATABASE: &str = "sentinelflow";
+/// The name of the index that lists a tenant's exchanges by age.
+pub(super) const EXCHANGES_BY_AGE: &str = "of_tenant_by_age";
 /// The oldest release whose promises are known to hold here.
 const OLDEST_RELEASE: i64 = 6;
 /// So long a member is looked for that takes writes.
@@ -279,6 +281,7 @@ fn indexes() -> Vec<(&'static str, IndexModel)> {
         ),
         (named::KEYS, index(doc! { "remove_at": 1 }, removed_at())),
         (named::VERDICTS, index(doc! { "remove_at": 1 }, removed_at())),
+        (named::EXCHANGES, index(doc! { "tenant": 1, "asked_at": 1 }, plain(EXCHANGES_BY_AGE))),
         (named::SCANS, index(doc! { "tenant": 1, "_id": -1 }, plain("of_tenant_by_age"))),
         (
             named::SCANS,

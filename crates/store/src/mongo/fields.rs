@@ -85,7 +85,7 @@ impl<'d> Fields<'d> {
     }
 }
 
-fn odd(name: &str) -> StoreError {
+pub(super) fn odd(name: &str) -> StoreError {
     damaged(OddField(name.to_owned()))
 }
 

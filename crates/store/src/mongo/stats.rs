@@ -54,7 +54,7 @@ fn of_run(fields: Fields<'_>) -> Result<MinuteCounts, StoreError> {
 }
 
 /// Returns the condition for a tenant's minutes from one to before another, of all runs.
-fn minutes(tenant: TenantId, from: i64, to: i64) -> Document {
+pub(super) fn minutes(tenant: TenantId, from: i64, to: i64) -> Document {
     let bound = |minute: i64| doc! { "tenant": to_bson(tenant), "minute": minute, "run": Bson::MinKey };
     doc! { "_id": { "$gte": bound(from), "$lt": bound(to) } }
 }

@@ -2,12 +2,13 @@
 
 use rusqlite::Connection;
 
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     include_str!("migrations/0001_first_tables.sql"),
     include_str!("migrations/0002_filing.sql"),
     include_str!("migrations/0003_scans_as_jobs.sql"),
     include_str!("migrations/0004_second_opinions.sql"),
     include_str!("migrations/0005_copies.sql"),
+    include_str!("migrations/0006_retention.sql"),
 ];
 
 /// The version that this binary writes.

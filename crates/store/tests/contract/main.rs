@@ -9,6 +9,7 @@ mod baselines;
 mod exchanges;
 mod logs;
 mod rename;
+mod retention;
 mod scans;
 mod stats;
 mod tenants;
@@ -51,6 +52,11 @@ macro_rules! keeps_its_promises {
                 threats::an_id_of_nobody_is_a_position,
                 threats::large_threats_come_in_short_pages_and_none_is_missed,
                 threats::whoever_walks_under_eight_writers_misses_none_and_gets_none_twice,
+                retention::what_is_older_goes_with_its_counts_and_the_rest_stays,
+                retention::a_log_whose_id_is_ahead_of_its_receipt_goes_in_time,
+                retention::exchanges_go_by_their_own_age,
+                retention::a_tenant_that_changed_its_plan_keeps_what_the_new_one_keeps,
+                retention::tenants_are_listed_by_their_plan,
                 rename::everything_moves_at_once,
                 rename::a_new_tenant_may_take_the_old_name_and_sees_nothing,
                 rename::nothing_is_lost_or_doubled_under_eight_writers,
