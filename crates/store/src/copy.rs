@@ -27,7 +27,7 @@ use crate::{
 
 /// So many records are read at once, of about so many bytes.
 pub(crate) const PAGE_RECORDS: usize = 5_000;
-pub(crate) const PAGE_BYTES: usize = 8 << 20;
+pub(crate) const PAGE_BYTES: usize = 4 << 20;
 
 /// Where a store is.
 #[derive(Clone)]
