@@ -1,7 +1,5 @@
 //! A database as something to be copied from or into (see `crate::copy`). Whoever is copied from needs no right to write.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use mongodb::{
     Collection, Cursor, Database,
@@ -331,8 +329,8 @@ impl House for MongoHouse {
         self.documents(named::META).insert_one(mark).await.map(drop).map_err(failed)
     }
 
-    async fn put(&self, page: Arc<Page>) -> Result<(), CopyError> {
-        self.add(&page).await?;
+    async fn put(&self, page: &Page) -> Result<(), CopyError> {
+        self.add(page).await?;
         let place = doc! { "kind": page.kind.as_str(), "last": binary(&key_to_bytes(page.last())) };
         let meta = self.documents(named::META);
         let noted = meta.update_one(doc! { "_id": MARK }, doc! { "$set": place }).await.map_err(failed)?;
