@@ -6,7 +6,7 @@ pub(crate) mod record;
 mod check;
 mod compare;
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use sentinelflow_domain::{clock::Clock, store::StoreError};
@@ -27,7 +27,7 @@ use crate::{
 
 /// So many records are read at once, of about so many bytes.
 pub(crate) const PAGE_RECORDS: usize = 5_000;
-pub(crate) const PAGE_BYTES: usize = 8 << 20;
+pub(crate) const PAGE_BYTES: usize = 4 << 20;
 
 /// Where a store is.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ pub(crate) trait House: Send + Sync {
     async fn move_in(&self, source: &str, origins: &[[u8; 5]]) -> Result<(), CopyError>;
 
     /// Adds a page and remembers that it did; a page that was added in part before is added once.
-    async fn put(&self, page: Arc<Page>) -> Result<(), CopyError>;
+    async fn put(&self, page: &Page) -> Result<(), CopyError>;
 
     /// Removes the mark: from now on servers may use the store.
     async fn settle(&self) -> Result<(), CopyError>;
@@ -143,7 +143,7 @@ pub struct Copy {
     from: Box<dyn House>,
     to: Box<dyn House>,
     /// Was read while the page before was written.
-    next: Option<Arc<Page>>,
+    next: Option<Page>,
     is_resumed: bool,
 }
 
@@ -151,7 +151,7 @@ impl Copy {
     /// Begins a copy, or goes on with one that was broken off. `to` must be empty or an unfinished copy of `from`.
     pub async fn begin(from: Address, to: Address) -> Result<Self, CopyError> {
         let from: Box<dyn House> = match from {
-            Address::Sqlite(path) => Box::new(SqliteHouse::open_existing(path).await?),
+            Address::Sqlite(path) => Box::new(SqliteHouse::open_existing(&path)?),
             Address::Mongo(url) => Box::new(MongoHouse::reach_existing(&url).await?),
         };
         if matches!(from.condition().await?, Condition::Unfinished { .. }) {
@@ -162,7 +162,7 @@ impl Copy {
             return Err(CopyError::UnfinishedScans(unfinished));
         }
         let to: Box<dyn House> = match to {
-            Address::Sqlite(path) => Box::new(SqliteHouse::open(path).await?),
+            Address::Sqlite(path) => Box::new(SqliteHouse::open(&path)?),
             Address::Mongo(url) => Box::new(MongoHouse::reach(&url).await?),
         };
         let (is_resumed, last) = match to.condition().await? {
@@ -188,10 +188,8 @@ impl Copy {
     /// Copies the next page; `None` if there is none left.
     pub async fn step(&mut self) -> Result<Option<Progress>, CopyError> {
         let Some(page) = self.next.take() else { return Ok(None) };
-        let (written, next) = tokio::join!(
-            self.to.put(Arc::clone(&page)),
-            read_on(&*self.from, Some((page.kind, page.last())))
-        );
+        let (written, next) =
+            tokio::join!(self.to.put(&page), read_on(&*self.from, Some((page.kind, page.last()))));
         written?;
         self.next = next?;
         let bytes = page.records.iter().map(Record::size_bytes).sum();
@@ -217,7 +215,7 @@ impl Copy {
 }
 
 /// Returns the page behind a record, of the next kind that has any if there are no more of this one.
-async fn read_on(from: &dyn House, last: Option<(Kind, &[Value])>) -> Result<Option<Arc<Page>>, CopyError> {
+async fn read_on(from: &dyn House, last: Option<(Kind, &[Value])>) -> Result<Option<Page>, CopyError> {
     let mut after = last.map(|(_, key)| key);
     let kinds = Kind::ALL.into_iter().skip_while(|kind| last.is_some_and(|(last, _)| last != *kind));
     for kind in kinds {
@@ -230,7 +228,7 @@ async fn read_on(from: &dyn House, last: Option<(Kind, &[Value])>) -> Result<Opt
             })?;
         }
         if !records.is_empty() {
-            return Ok(Some(Arc::new(Page { kind, records })));
+            return Ok(Some(Page { kind, records }));
         }
     }
     Ok(None)

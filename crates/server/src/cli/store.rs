@@ -38,11 +38,8 @@ pub fn run(args: StoreArgs) -> anyhow::Result<()> {
     let Command::Copy { from, to } = args.command;
     let (from, to) = (StoreLocation::given("FROM", &from)?, StoreLocation::given("TO", &to)?);
     anyhow::ensure!(from != to, "FROM and TO are the same");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("cannot start threads")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let done = runtime.block_on(copy(&from, &to));
     // The driver of MongoDB says goodbye in the background and panics if its threads end first; the process ends anyway.
     std::mem::forget(runtime);

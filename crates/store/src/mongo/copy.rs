@@ -1,7 +1,5 @@
 //! A database as something to be copied from or into (see `crate::copy`). Whoever is copied from needs no right to write.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use mongodb::{
     Collection, Cursor, Database,
@@ -77,10 +75,15 @@ impl MongoHouse {
         self.database.collection(name)
     }
 
-    /// Returns what a collection holds behind a bound, in the order of `_id`.
-    async fn behind(&self, name: &str, bound: Option<Document>) -> Result<Cursor<RawDocumentBuf>, CopyError> {
+    /// Returns what a collection holds within a bound, in the order of `_id`.
+    async fn behind(
+        &self,
+        name: &str,
+        bound: Option<Document>,
+        most: usize,
+    ) -> Result<Cursor<RawDocumentBuf>, CopyError> {
         let query = bound.map(|bound| doc! { "_id": bound }).unwrap_or_default();
-        let most = i64::try_from(PAGE_RECORDS).unwrap_or(i64::MAX);
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
         let collection = self.collection(name);
         collection.find(query).sort(doc! { "_id": 1 }).limit(most).await.map_err(failed)
     }
@@ -88,7 +91,7 @@ impl MongoHouse {
     /// Returns a page of a kind of which each document is a record.
     async fn plain_page(&self, kind: Kind, after: Option<&[Value]>) -> Result<Vec<Record>, CopyError> {
         let bound = after.map(|after| doc! { "$gt": id_of(kind, after) });
-        let mut found = self.behind(&kind.table(), bound).await?;
+        let mut found = self.behind(&kind.table(), bound, PAGE_RECORDS).await?;
         let mut page = Vec::new();
         let mut bytes = 0;
         while bytes < PAGE_BYTES && found.advance().await.map_err(failed)? {
@@ -178,7 +181,7 @@ impl MongoHouse {
             _ => (None, -1),
         };
         let bound = begun.as_ref().map(|of| doc! { "$gte": id_of(Kind::Baselines, of) });
-        let mut baselines = self.behind(named::BASELINES, bound).await?;
+        let mut baselines = self.behind(named::BASELINES, bound, PAGE_RECORDS).await?;
         let mut page = Vec::new();
         let mut bytes = 0;
         while bytes < PAGE_BYTES && baselines.advance().await.map_err(failed)? {
@@ -188,11 +191,15 @@ impl MongoHouse {
                 Ok((key, to_bson(fields.id("content")?)))
             };
             let (of, content) = read().map_err(|error| unreadable(Kind::Baselines, fields, error))?;
-            let last = if begun.as_ref() == Some(&of) { last_place } else { -1 };
-            let place = |place: i64| doc! { "content": content, "place": place };
-            let range = doc! { "$gt": place(last), "$lte": place(i64::MAX) };
-            let mut found = self.behind(named::BASELINE_PIECES, Some(range)).await?;
-            while bytes < PAGE_BYTES && found.advance().await.map_err(failed)? {
+            let mut last = if begun.as_ref() == Some(&of) { last_place } else { -1 };
+            while bytes < PAGE_BYTES {
+                let place = |place: i64| doc! { "content": content, "place": place };
+                let range = doc! { "$gt": place(last), "$lte": place(i64::MAX) };
+                // One at a time: each is large.
+                let mut found = self.behind(named::BASELINE_PIECES, Some(range), 1).await?;
+                if !found.advance().await.map_err(failed)? {
+                    break;
+                }
                 let fields = Fields(found.current());
                 let read = || {
                     let place = fields.document("_id")?.int("place")?;
@@ -200,6 +207,7 @@ impl MongoHouse {
                 };
                 let (place, piece) =
                     read().map_err(|error| unreadable(Kind::BaselinePieces, fields, error))?;
+                last = place;
                 bytes += piece.len();
                 let key = of.iter().cloned().chain([Value::Int(place)]).collect();
                 page.push(Record { key, fields: vec![Value::Bytes(piece)] });
@@ -320,8 +328,8 @@ impl House for MongoHouse {
         self.documents(named::META).insert_one(mark).await.map(drop).map_err(failed)
     }
 
-    async fn put(&self, page: Arc<Page>) -> Result<(), CopyError> {
-        self.add(&page).await?;
+    async fn put(&self, page: &Page) -> Result<(), CopyError> {
+        self.add(page).await?;
         let place = doc! { "kind": page.kind.as_str(), "last": binary(&key_to_bytes(page.last())) };
         let meta = self.documents(named::META);
         let noted = meta.update_one(doc! { "_id": MARK }, doc! { "$set": place }).await.map_err(failed)?;

@@ -1,8 +1,8 @@
 //! A database file as something to be copied from or into (see `crate::copy`). A page is one transaction.
 
 use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    path::Path,
+    sync::{Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use rusqlite::{
     Connection, OptionalExtension as _, Row, Rows, Transaction, params, params_from_iter,
     types::Value as SqlValue,
 };
-use sentinelflow_domain::{id::ObjectId, store::StoreError};
+use sentinelflow_domain::id::ObjectId;
 
 use super::{
     connection::{OpenError, OwnedFile},
@@ -29,7 +29,7 @@ const API_KEY_BYTES: usize = 32;
 
 /// A database file that no other process opens while this value lives.
 pub(crate) struct SqliteHouse {
-    opened: Arc<Mutex<Opened>>,
+    opened: Mutex<Opened>,
     identity: String,
 }
 
@@ -46,33 +46,32 @@ pub(super) fn is_unfinished(connection: &Connection) -> rusqlite::Result<bool> {
 
 impl SqliteHouse {
     /// Opens the file to be copied from; none is made.
-    pub(crate) async fn open_existing(path: PathBuf) -> Result<Self, CopyError> {
-        let open = move || {
-            let file = OwnedFile::claim_existing(&path)?;
+    pub(crate) fn open_existing(path: &Path) -> Result<Self, CopyError> {
+        let open = || {
+            let file = OwnedFile::claim_existing(path)?;
             let connection = file.open_writer()?;
             Ok((file, connection))
         };
-        Self::open_with("FROM", open).await
+        Self::opened("FROM", open())
     }
 
     /// Opens the file to be copied into, made if it isn't there.
-    pub(crate) async fn open(path: PathBuf) -> Result<Self, CopyError> {
-        let open = move || {
-            let file = OwnedFile::claim(&path)?;
+    pub(crate) fn open(path: &Path) -> Result<Self, CopyError> {
+        let open = || {
+            let file = OwnedFile::claim(path)?;
             let connection = file.open_writer()?;
             connection
                 .pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))
                 .map_err(|error| file.sqlite(error))?;
             Ok((file, connection))
         };
-        Self::open_with("TO", open).await
+        Self::opened("TO", open())
     }
 
-    async fn open_with(
+    fn opened(
         side: &'static str,
-        open: impl FnOnce() -> Result<(OwnedFile, Connection), OpenError> + Send + 'static,
+        opened: Result<(OwnedFile, Connection), OpenError>,
     ) -> Result<Self, CopyError> {
-        let opened = tokio::task::spawn_blocking(open).await.map_err(broken)?;
         let (file, connection) = opened.map_err(|source| CopyError::Sqlite { side, source })?;
         let origin = connection
             .query_row("SELECT hex(value) FROM meta WHERE key = 'origin'", [], |row| row.get::<_, String>(0))
@@ -84,23 +83,14 @@ impl SqliteHouse {
             None => String::new(),
         };
         let opened = Opened { connection, _file: file };
-        Ok(Self { opened: Arc::new(Mutex::new(opened)), identity })
+        Ok(Self { opened: Mutex::new(opened), identity })
     }
 
-    /// Runs `work` on a thread that may block.
-    async fn run<T, F>(&self, work: F) -> Result<T, CopyError>
-    where
-        F: FnOnce(&mut Connection) -> Result<T, CopyError> + Send + 'static,
-        T: Send + 'static,
-    {
-        let opened = Arc::clone(&self.opened);
-        let work = move || work(&mut opened.lock().unwrap_or_else(PoisonError::into_inner).connection);
-        tokio::task::spawn_blocking(work).await.map_err(broken)?
+    /// Runs `work` where it is called, though it blocks: nobody else waits for this thread. Pages that one thread takes
+    /// and another gives back would pile up in its allocator.
+    fn run<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, CopyError>) -> Result<T, CopyError> {
+        work(&mut self.opened.lock().unwrap_or_else(PoisonError::into_inner).connection)
     }
-}
-
-fn broken(error: tokio::task::JoinError) -> CopyError {
-    CopyError::Store(StoreError::Unavailable(Box::new(error)))
 }
 
 fn failed(error: rusqlite::Error) -> CopyError {
@@ -114,34 +104,31 @@ impl House for SqliteHouse {
     }
 
     async fn condition(&self) -> Result<Condition, CopyError> {
-        self.run(|connection| condition(connection)).await
+        self.run(|connection| condition(connection))
     }
 
     async fn origins(&self) -> Result<Vec<[u8; 5]>, CopyError> {
-        self.run(|connection| Ok(super::origins(connection).map_err(failed)?.1.all().to_vec())).await
+        self.run(|connection| Ok(super::origins(connection).map_err(failed)?.1.all().to_vec()))
     }
 
     async fn count_unfinished_scans(&self) -> Result<u64, CopyError> {
         let count = "SELECT count(*) FROM scans WHERE status IN ('queued', 'running')";
-        self.run(|connection| connection.query_row(count, [], |row| row.get(0)).map_err(failed)).await
+        self.run(|connection| connection.query_row(count, [], |row| row.get(0)).map_err(failed))
     }
 
     async fn page(&self, kind: Kind, after: Option<&[Value]>) -> Result<Vec<Record>, CopyError> {
-        let after = after.map(<[Value]>::to_vec);
-        self.run(move |connection| {
-            let reader = Reader { connection, origins: super::origins(connection).map_err(failed)?.1, kind };
-            reader.page(after.as_deref())
+        self.run(|connection| {
+            let origins = super::origins(connection).map_err(failed)?.1;
+            Reader { connection, origins, kind }.page(after)
         })
-        .await
     }
 
     async fn move_in(&self, source: &str, origins: &[[u8; 5]]) -> Result<(), CopyError> {
-        let (source, origins) = (source.to_owned(), origins.to_vec());
-        self.run(move |connection| move_in(connection, &source, &origins)).await
+        self.run(|connection| move_in(connection, source, origins))
     }
 
-    async fn put(&self, page: Arc<Page>) -> Result<(), CopyError> {
-        self.run(move |connection| put(connection, &page)).await
+    async fn put(&self, page: &Page) -> Result<(), CopyError> {
+        self.run(|connection| put(connection, page))
     }
 
     async fn settle(&self) -> Result<(), CopyError> {
@@ -149,7 +136,6 @@ impl House for SqliteHouse {
             connection.execute("DELETE FROM unfinished_copy", []).map_err(failed)?;
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)
         })
-        .await
     }
 }
 
