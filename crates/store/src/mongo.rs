@@ -38,17 +38,20 @@ use sentinelflow_domain::{
     tenant::TenantId,
     time::Timestamp,
 };
-use tokio::{sync::RwLock, time::timeout};
+use tokio::{
+    sync::RwLock,
+    time::{Instant, timeout, timeout_at},
+};
 
 pub use self::connect::ConnectError;
 pub(crate) use self::copy::MongoHouse;
 use self::{
     changes::Hub,
-    deadline::{ATTEMPT, InTime as _},
+    deadline::{ATTEMPT, InTime as _, PATIENCE},
     fields::{Fields, millis},
     ids::{Ids, to_bson},
     tenants::Directory,
-    writer::{ID_LEAD, Writer, Written},
+    writer::{ID_LEAD, NotRecorded, Writer, Written},
 };
 use crate::node::Node;
 
@@ -151,9 +154,11 @@ impl LogBook for MongoStore {
     async fn record(&self, log: NewLog) -> Result<Recorded, StoreError> {
         self.must_know(log.tenant).await?;
         // What a log tells of a request to a model can be read once the log can.
-        drop(self.exchanges_under_way.write().await);
+        let give_up = Instant::now() + PATIENCE;
+        let none_is_under_way = timeout_at(give_up, self.exchanges_under_way.write()).await;
+        drop(none_is_under_way.map_err(|_| NotRecorded::TooLate)?);
         let (tenant, entry) = (log.tenant, log.idempotency_key.is_some().then(|| log.entry.clone()));
-        match self.writer.record(log).await? {
+        match self.writer.record(log, give_up).await? {
             Written::New(id) => Ok(Recorded::New(id)),
             Written::KeyLeadsTo(id) => {
                 let before = self.find(tenant, id).await?.ok_or(StoreError::Conflict)?;

@@ -57,12 +57,10 @@ struct StreamQuery {
 /// meanwhile. The first message names in its `id` where the stream begins, and a comment comes at least every 15 s.
 ///
 /// A log that a language model's late opinion makes a threat is told at once while the stream is open; if newer threats
-/// were told before, without an `id`, as it is no place to go on from. What was raised while nobody followed is not told
-/// later; the list has it.
-/// `event: missed` says that some threats from the log `from` on may not be told.
+/// were told before, without an `id`, as it is no place to go on from. Whoever comes back later may find it in the list
+/// only. `event: missed` says that some threats from the log `from` on may not be told.
 ///
-/// Where several servers share a MongoDB the stream tells what any of them records, in the order in which they are
-/// committed.
+/// Where several servers share a MongoDB the stream tells what any of them records, in the order of the commits.
 #[utoipa::path(get, path = "/security/stream/{username}", tag = "Security",
     params(
         ("username" = String, Path, description = "The tenant", example = "admin"),

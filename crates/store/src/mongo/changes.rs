@@ -12,18 +12,24 @@ use mongodb::{
     Database,
     bson::{self, Document, RawDocument, RawDocumentBuf, Timestamp, doc},
     change_stream::{ChangeStream, event::ResumeToken},
-    error::{Error, ErrorKind},
+    error::ErrorKind,
     options::FullDocumentType,
 };
 use sentinelflow_domain::{
     store::{LogId, StoreError},
     tenant::TenantId,
 };
-use thiserror::Error as ThisError;
+use thiserror::Error;
 use tokio::{sync::mpsc, time::sleep};
 use tracing::warn;
 
-use super::{deadline::InTime as _, errors::damaged, fields::Fields, ids::to_bson, logs, named};
+use super::{
+    deadline::InTime as _,
+    errors::{Cause, damaged},
+    fields::Fields,
+    ids::to_bson,
+    logs, named,
+};
 
 /// So many changes wait for one who follows; whoever falls behind reads them from the database again.
 const MOST_WAITING: usize = 1_024;
@@ -133,14 +139,14 @@ impl Changes {
     }
 }
 
-#[derive(Debug, ThisError)]
+#[derive(Debug, Error)]
 #[error("the database does not tell the places of changes")]
 struct NoPlace;
 
 /// Whether the database no longer knows what is asked for.
 pub(super) fn is_history_lost(error: &StoreError) -> bool {
     let StoreError::Unavailable(cause) = error else { return false };
-    let driver = cause.downcast_ref::<Error>().map(|error| &*error.kind);
+    let driver = cause.downcast_ref::<Cause>().map(|cause| &*cause.0.kind);
     matches!(driver, Some(ErrorKind::Command(command)) if HISTORY_LOST.contains(&command.code))
 }
 

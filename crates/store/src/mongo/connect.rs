@@ -1,6 +1,6 @@
 //! Opens the store: reaches the servers, sees that they can keep what is promised, makes collections and indexes.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use mongodb::{
     Client, Database, IndexModel,
@@ -16,6 +16,7 @@ use super::{
     MongoStore,
     changes::Hub,
     copy::is_unfinished,
+    errors::Cause,
     ids::{Ids, from_bson},
     logs, named,
     tenants::Directory,
@@ -73,28 +74,6 @@ pub enum ConnectError {
     Unfinished,
     #[error("the MongoDB can't be prepared")]
     Unprepared(#[source] Cause),
-}
-
-/// What the driver says is wrong, on one line and without the server's raw answer.
-#[derive(Debug)]
-pub struct Cause(DriverError);
-
-impl std::error::Error for Cause {}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0.kind {
-            ErrorKind::Command(command) => {
-                // What follows is the command that the server was given.
-                let message = command.message.split(" to execute command ").next().unwrap_or_default();
-                write!(f, "{} ({})", message, command.code_name)
-            }
-            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
-                write!(f, "{} ({})", error.message, error.code_name)
-            }
-            kind => kind.fmt(f),
-        }
-    }
 }
 
 impl From<DriverError> for ConnectError {

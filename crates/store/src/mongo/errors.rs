@@ -1,5 +1,7 @@
 //! What a driver's error means to a caller of the store.
 
+use std::fmt;
+
 use mongodb::error::{
     Error, ErrorKind, RETRYABLE_WRITE_ERROR, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT,
     WriteFailure,
@@ -11,11 +13,38 @@ pub(super) const DUPLICATE_KEY: i32 = 11_000;
 /// The server's code for what another transaction has written, too.
 const WRITE_CONFLICT: i32 = 112;
 
+/// What the driver says is wrong, on one line and without the server's raw answer, in which there may be what is stored.
+pub struct Cause(pub(super) Error);
+
+impl std::error::Error for Cause {}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0.kind {
+            ErrorKind::Command(command) => {
+                // What follows is the command that the server was given.
+                let message = command.message.split(" to execute command ").next().unwrap_or_default();
+                write!(f, "{} ({})", message, command.code_name)
+            }
+            ErrorKind::Write(WriteFailure::WriteConcernError(error)) => {
+                write!(f, "{} ({})", error.message, error.code_name)
+            }
+            kind => kind.fmt(f),
+        }
+    }
+}
+
 pub(super) fn store_error(error: Error) -> StoreError {
     match &*error.kind {
         _ if is_duplicate(&error) => StoreError::Conflict,
-        ErrorKind::BsonDeserialization(_) | ErrorKind::Bson(_) => StoreError::Damaged(Box::new(error)),
-        _ => StoreError::Unavailable(Box::new(error)),
+        ErrorKind::BsonDeserialization(_) | ErrorKind::Bson(_) => StoreError::Damaged(Box::new(Cause(error))),
+        _ => StoreError::Unavailable(Box::new(Cause(error))),
     }
 }
 

@@ -16,11 +16,10 @@ use sentinelflow_domain::store::{LogId, NewLog, StoreError};
 use thiserror::Error;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use super::{
-    deadline::PATIENCE,
     errors::{is_conflict, may_pass, store_error},
     fields::from_now,
     ids::{Ids, to_bson},
@@ -60,7 +59,7 @@ pub(super) enum Written {
 }
 
 #[derive(Debug, Error)]
-enum NotRecorded {
+pub(super) enum NotRecorded {
     #[error("too many logs wait to be recorded")]
     TooMany,
     #[error("the database did not take the log in time; it may still do")]
@@ -84,14 +83,15 @@ impl Writer {
         Self(sender)
     }
 
-    pub(super) async fn record(&self, log: NewLog) -> Result<Written, StoreError> {
+    /// Records a log; whoever waits gives up then, and the log may still be recorded.
+    pub(super) async fn record(&self, log: NewLog, give_up: Instant) -> Result<Written, StoreError> {
         let json = logs::json_of(&log.analysis);
         let (answer, written) = oneshot::channel();
         self.0.try_send(Job { log, json, answer }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => NotRecorded::TooMany,
             mpsc::error::TrySendError::Closed(_) => NotRecorded::Closed,
         })?;
-        let written = timeout(PATIENCE, written).await.map_err(|_| NotRecorded::TooLate)?;
+        let written = timeout_at(give_up, written).await.map_err(|_| NotRecorded::TooLate)?;
         written.map_err(|_| NotRecorded::Closed)?
     }
 }
