@@ -321,7 +321,7 @@ impl Layers {
 
 impl Layers {
     fn take_kept(&mut self) -> Kept {
-        let days = |text: &str| whole(text, 1, 36_500).map(Some);
+        let days = |text: &str| whole(text, 2, 36_500).map(Some);
         let plans = [
             (Plan::Free, "retention.free_days"),
             (Plan::Pro, "retention.pro_days"),

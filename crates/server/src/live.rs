@@ -16,9 +16,6 @@ use tokio::time::Instant;
 use self::{local::Local, shared::Shared};
 use crate::listeners::{Listeners, TooMany};
 
-/// After so long without news that is told.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
 /// What there is to say.
 #[derive(Debug)]
 pub enum News {
@@ -30,8 +27,6 @@ pub enum News {
     Missed(LogId),
     /// The store gave no answer; it is asked again. Nothing is skipped.
     Trouble(StoreError),
-    /// Nothing has happened for a while.
-    Quiet,
 }
 
 #[derive(Debug, Error)]

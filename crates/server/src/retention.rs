@@ -73,7 +73,13 @@ async fn remove_expired(
     loop {
         let tenants = store.tenants_of(plan, after, PAGE).await?;
         for tenant in &tenants {
-            removed += remove_of(store, *tenant, plan, expired).await?;
+            match remove_of(store, *tenant, plan, expired).await {
+                Ok(logs) => removed += logs,
+                Err(unavailable @ StoreError::Unavailable(_)) => return Err(unavailable),
+                Err(error) => {
+                    error!(error = ?error, "What tenant {tenant} has that is expired can't be removed");
+                }
+            }
         }
         after = tenants.last().copied();
         if tenants.len() < PAGE {
@@ -91,8 +97,8 @@ async fn remove_of(
     let mut removed = 0;
     loop {
         let done = store.remove_expired(tenant, plan, expired, AT_ONCE).await?;
-        removed += done.logs as u64;
-        counter!(REMOVED, "plan" => plan.as_str()).increment(done.logs as u64);
+        removed += done.logs;
+        counter!(REMOVED, "plan" => plan.as_str()).increment(done.logs);
         if done.is_all {
             return Ok(removed);
         }
@@ -151,7 +157,7 @@ mod tests {
             assert_eq!(*of, plan);
             let logs = at_most.min(*left);
             *left -= logs;
-            Ok(Removed { logs, is_all: logs < at_most })
+            Ok(Removed { logs: logs as u64, is_all: logs < at_most })
         }
     }
 

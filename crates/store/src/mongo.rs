@@ -39,7 +39,7 @@ use sentinelflow_domain::{
     time::Timestamp,
 };
 use tokio::{
-    sync::RwLock,
+    sync::{RwLock, Semaphore},
     time::{Instant, timeout, timeout_at},
 };
 
@@ -61,12 +61,15 @@ pub struct MongoStore {
     client: Client,
     database: Database,
     node: Node,
-    /// Names this run of the node.
+    /// Names this run of the node to whatever adds to counters beside the writer, which has a name of its own: nobody
+    /// waits for a counter of another.
     run: oid::ObjectId,
     ids: Arc<Ids>,
     directory: Arc<Directory>,
     writer: Writer,
     hub: Hub,
+    /// How many look through changes of before at the same time.
+    turns: Arc<Semaphore>,
     /// Held, not alone, while an exchange is being kept.
     exchanges_under_way: Arc<RwLock<()>>,
 }

@@ -39,7 +39,8 @@ pub struct Expired {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
-    pub logs: usize,
+    /// How many logs are gone; another server may have removed some of those that were expired.
+    pub logs: u64,
     /// Nothing of the tenant's is expired any more.
     pub is_all: bool,
 }

@@ -51,10 +51,12 @@ pub async fn serve(listener: TcpListener, api: Api, max_connections: usize, stop
     // Who is in the queue was promised an answer: the system has told him that he is connected.
     match listener.into_std() {
         Ok(queue) => {
-            while let Ok(seat) = Arc::clone(&seats).try_acquire_owned()
-                && let Ok(stream) = waiting(&queue)
-            {
-                connections.open(stream, seat);
+            while let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
+                match waiting(&queue) {
+                    Ok(stream) => connections.open(stream, seat),
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(_) => break,
+                }
             }
         }
         Err(error) => debug!(error = %error, "Who waits to be accepted is not"),

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Uri},
     response::{
         IntoResponse,
-        sse::{Event, Sse},
+        sse::{Event, KeepAlive, Sse},
     },
 };
 use futures_util::stream::{self, StreamExt as _};
@@ -38,6 +38,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Tells nginx, and who follows it, not to hold events back.
 const UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+/// After so long without an event a comment is sent.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long a client is asked to wait before it comes back.
 const RETRY: Duration = Duration::from_secs(3);
 
@@ -88,7 +90,7 @@ async fn threats(
         }
     });
     let events = stream::once(std::future::ready(opening)).chain(events).map(Ok::<_, Infallible>);
-    Ok(([UNBUFFERED], Sse::new(events)))
+    Ok(([UNBUFFERED], Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
 }
 
 /// Returns where the client wants to go on. A browser that comes back sends the header beside its old query.
@@ -113,7 +115,6 @@ fn event(news: News, request_id: &str) -> Event {
             error!(request.id = %request_id, error = ?error, "A stream can't read the store; it tries again");
             Event::default().comment("the store gives no answer; it is asked again, and nothing is skipped")
         }
-        News::Quiet => Event::default().comment(""),
     }
 }
 

@@ -7,9 +7,9 @@ use sentinelflow_domain::{
     store::{LogBook, LogFilter, LogId, StatusFilter, StoreError},
     tenant::TenantId,
 };
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
-use super::{HEARTBEAT, LiveError, News, Retry};
+use super::{LiveError, News, Retry};
 use crate::listeners::{Listener, Listeners};
 
 /// How many threats are read at once, large ones fewer.
@@ -30,7 +30,6 @@ pub(super) struct Local {
     /// Not to look before.
     rest: Instant,
     retry: Retry,
-    heartbeat: Instant,
 }
 
 impl Local {
@@ -60,7 +59,6 @@ impl Local {
             has_more: true,
             rest: Instant::now(),
             retry: Retry::new(),
-            heartbeat: Instant::now() + HEARTBEAT,
         })
     }
 
@@ -72,13 +70,11 @@ impl Local {
     /// Returns the next news; `None` once the server ends.
     pub(super) async fn next(&mut self) -> Option<News> {
         let closing = self.listener.closing();
-        let news = tokio::select! {
+        tokio::select! {
             biased;
-            () = closing.cancelled() => return None,
-            news = self.news() => news,
-        };
-        self.heartbeat = Instant::now() + HEARTBEAT;
-        Some(news)
+            () = closing.cancelled() => None,
+            news = self.news() => Some(news),
+        }
     }
 
     async fn news(&mut self) -> News {
@@ -86,18 +82,14 @@ impl Local {
             if let Some(news) = self.ready.pop_front() {
                 return news;
             }
-            let mut is_quiet = false;
             if !self.has_more && self.behind.is_empty() {
-                is_quiet = timeout_at(self.heartbeat, self.listener.woken()).await.is_err();
+                self.listener.woken().await;
             }
             sleep_until(self.rest).await;
             if let Err(error) = self.look().await {
                 return self.trouble(error);
             }
             self.retry.succeeded();
-            if is_quiet && self.ready.is_empty() && self.behind.is_empty() {
-                return News::Quiet;
-            }
         }
     }
 

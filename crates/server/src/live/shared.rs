@@ -1,9 +1,9 @@
 //! The stream where several servers write: the store tells what any of them records.
 
-use sentinelflow_domain::store::{FollowedThreats, Happened, StoreError};
-use tokio::time::{Instant, sleep_until};
+use sentinelflow_domain::store::{FollowedThreats, Happened};
+use tokio::time::sleep_until;
 
-use super::{HEARTBEAT, News, Retry};
+use super::{News, Retry};
 use crate::listeners::Seat;
 
 pub(super) struct Shared {
@@ -27,7 +27,6 @@ impl Shared {
     }
 
     async fn news(&mut self) -> News {
-        let heartbeat = Instant::now() + HEARTBEAT;
         sleep_until(self.retry.at).await;
         loop {
             match self.followed.next().await {
@@ -37,17 +36,14 @@ impl Shared {
                         Some(Happened::Recorded(log)) => return News::Threat(log),
                         Some(Happened::Raised(log)) => return News::Late(log),
                         Some(Happened::Unsure(from)) => return News::Missed(from),
-                        None if Instant::now() >= heartbeat => return News::Quiet,
                         None => {}
                     }
                 }
-                Err(error) => return self.trouble(error),
+                Err(error) => {
+                    self.retry.failed();
+                    return News::Trouble(error);
+                }
             }
         }
-    }
-
-    fn trouble(&mut self, error: StoreError) -> News {
-        self.retry.failed();
-        News::Trouble(error)
     }
 }

@@ -20,11 +20,14 @@ use sentinelflow_domain::{
     tenant::TenantId,
 };
 use thiserror::Error;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 use tracing::warn;
 
 use super::{
-    deadline::InTime as _,
+    deadline::{InTime as _, NoAnswer, PATIENCE},
     errors::{Cause, damaged},
     fields::Fields,
     ids::to_bson,
@@ -38,8 +41,11 @@ const AWAIT: Duration = Duration::from_secs(1);
 /// The same where somebody only wants to know whether there is more.
 const AWAIT_NO_MORE: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_secs(1);
-/// What the server says when its log of changes no longer reaches back so far.
-const HISTORY_LOST: [i32; 2] = [280, 286];
+/// What the server says when its log of changes no longer reaches back so far, or a place lies behind the end of a
+/// collection that was removed.
+const HISTORY_LOST: [i32; 3] = [260, 280, 286];
+/// So many changes are told before it is looked who still follows.
+const TOLD_BETWEEN_LOOKS: u32 = 1_000;
 
 /// Where a change stands among all: the database promises that these texts ascend.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,7 +114,8 @@ impl Changes {
             From::Behind(..) | From::Since(..) => watch.max_await_time(AWAIT_NO_MORE),
         };
         let watch = match from {
-            From::Now => watch,
+            // So that the answer tells a place.
+            From::Now => watch.batch_size(0),
             From::AllBehind(place) | From::Behind(place, _) => watch.resume_after(place.token()?),
             From::Since(time, ..) => watch.start_at_operation_time(Timestamp { time, increment: 0 }),
         };
@@ -129,25 +136,36 @@ impl Changes {
             };
             return Ok(Some((tenant, change)));
         }
-        Ok(None)
+        if self.0.is_alive() { Ok(None) } else { Err(StoreError::Unavailable(Box::new(Unknown::Ended))) }
     }
 
     /// Returns how far the changes were read.
     pub(super) fn place(&self) -> Result<Place, StoreError> {
-        let token = self.0.resume_token().ok_or_else(|| damaged(NoPlace))?;
+        let token = self.0.resume_token().ok_or_else(|| damaged(Unknown::Place))?;
         Place::of(&bson::serialize_to_raw_document_buf(&token).map_err(damaged)?)
     }
 }
 
 #[derive(Debug, Error)]
-#[error("the database does not tell the places of changes")]
-struct NoPlace;
+enum Unknown {
+    #[error("the database does not tell the places of changes")]
+    Place,
+    #[error("the stream of changes has ended, as it does when its collection is removed")]
+    Ended,
+}
 
-/// Whether the database no longer knows what is asked for.
-pub(super) fn is_history_lost(error: &StoreError) -> bool {
+/// Whether the changes that are asked for are gone, or so many that the database does not come through them in time.
+pub(super) fn is_out_of_reach(error: &StoreError) -> bool {
+    is_gone(error) || matches!(error, StoreError::Unavailable(cause) if cause.is::<NoAnswer>())
+}
+
+/// Whether the database no longer knows the changes that are asked for.
+fn is_gone(error: &StoreError) -> bool {
     let StoreError::Unavailable(cause) = error else { return false };
-    let driver = cause.downcast_ref::<Cause>().map(|cause| &*cause.0.kind);
-    matches!(driver, Some(ErrorKind::Command(command)) if HISTORY_LOST.contains(&command.code))
+    let is_forgotten = cause.downcast_ref::<Cause>().is_some_and(
+        |cause| matches!(&*cause.0.kind, ErrorKind::Command(command) if HISTORY_LOST.contains(&command.code)),
+    );
+    is_forgotten || cause.is::<Unknown>()
 }
 
 /// What reaches one who follows.
@@ -171,6 +189,17 @@ struct Shared {
     /// All that stands up to here was sent to those who followed then.
     read: Place,
     followers: HashMap<TenantId, Vec<mpsc::Sender<Change>>, RandomState>,
+    told: u32,
+}
+
+impl Shared {
+    /// Lets go of those who follow no more.
+    fn look_who_follows(&mut self) {
+        self.followers.retain(|_, followers| {
+            followers.retain(|follower| !follower.is_closed());
+            !followers.is_empty()
+        });
+    }
 }
 
 impl Hub {
@@ -179,23 +208,33 @@ impl Hub {
     }
 
     pub(super) async fn subscribe(&self, tenant: TenantId) -> Result<Subscription, StoreError> {
-        let _others_wait = self.opening.lock().await;
+        let opening = timeout(PATIENCE, self.opening.lock()).await;
+        let _others_wait = opening.map_err(|_| StoreError::Unavailable(Box::new(NoAnswer)))?;
         if let Some(subscription) = self.subscribe_if_open(tenant) {
             return Ok(subscription);
         }
         let changes = Changes::open(&self.database, From::Now).await?;
-        *self.lock() = Some(Shared { read: changes.place()?, followers: HashMap::default() });
+        *self.lock() = Some(Shared { read: changes.place()?, followers: HashMap::default(), told: 0 });
         let subscription = self.subscribe_if_open(tenant);
         tokio::spawn(self.clone().tell_all(changes));
-        subscription.ok_or_else(|| damaged(NoPlace))
+        subscription.ok_or_else(|| damaged(Unknown::Place))
     }
 
     fn subscribe_if_open(&self, tenant: TenantId) -> Option<Subscription> {
         let mut shared = self.lock();
         let shared = shared.as_mut()?;
         let (sender, changes) = mpsc::channel(MOST_WAITING);
-        shared.followers.entry(tenant).or_default().push(sender);
+        let followers = shared.followers.entry(tenant).or_default();
+        followers.retain(|follower| !follower.is_closed());
+        followers.push(sender);
         Some(Subscription { from: shared.read.clone(), changes })
+    }
+
+    /// Returns how far one who follows was told everything; `None` if something waits for him, or nothing comes any more.
+    pub(super) fn told_up_to(&self, subscription: &Subscription) -> Option<Place> {
+        let shared = self.lock();
+        let is_told_all = subscription.changes.is_empty() && !subscription.changes.is_closed();
+        shared.as_ref().filter(|_| is_told_all).map(|shared| shared.read.clone())
     }
 
     /// Tells all changes until nobody follows.
@@ -229,6 +268,10 @@ impl Hub {
                 shared.followers.remove(&tenant);
             }
         }
+        shared.told = (shared.told + 1) % TOLD_BETWEEN_LOOKS;
+        if shared.told == 0 {
+            shared.look_who_follows();
+        }
         close_if_unneeded(&mut open)
     }
 
@@ -237,10 +280,7 @@ impl Hub {
         let mut open = self.lock();
         let Some(shared) = open.as_mut() else { return false };
         shared.read = place;
-        shared.followers.retain(|_, followers| {
-            followers.retain(|follower| !follower.is_closed());
-            !followers.is_empty()
-        });
+        shared.look_who_follows();
         close_if_unneeded(&mut open)
     }
 
@@ -249,7 +289,7 @@ impl Hub {
     async fn open_again(&self, mut error: StoreError) -> Option<Changes> {
         loop {
             let place = self.lock().as_ref().map(|shared| shared.read.clone())?;
-            if is_history_lost(&error) || !self.read_up_to(place.clone()) {
+            if is_gone(&error) || !self.read_up_to(place.clone()) {
                 *self.lock() = None;
                 return None;
             }

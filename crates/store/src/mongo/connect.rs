@@ -10,7 +10,10 @@ use mongodb::{
 };
 use sentinelflow_domain::{id::ObjectId, time::Timestamp};
 use thiserror::Error;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
     MongoStore,
@@ -27,8 +30,6 @@ use crate::node::Node;
 
 /// The name of a database if the URL has none.
 const DATABASE: &str = "sentinelflow";
-/// The name of the index that lists a tenant's exchanges by age.
-pub(super) const EXCHANGES_BY_AGE: &str = "of_tenant_by_age";
 /// The oldest release whose promises are known to hold here.
 const OLDEST_RELEASE: i64 = 6;
 /// So long a member is looked for that takes writes.
@@ -41,6 +42,9 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// So many requests are under way at once with each member; a search of many logs has one for a while.
 const CONNECTIONS: u32 = 32;
+
+/// So many streams of threats look through changes of before at once, of those that come back.
+const TURNS: usize = 8;
 
 /// Why a MongoDB can't be the store. No message holds the URL: there may be a password in it.
 #[derive(Debug, Error)]
@@ -130,9 +134,10 @@ impl MongoStore {
         let run = oid::ObjectId::new();
         let writer = Writer::start(client.clone(), database.clone(), run, Arc::clone(&ids));
         let hub = Hub::new(database.clone());
+        let turns = Arc::new(Semaphore::new(TURNS));
         let directory = Arc::new(Directory::default());
         let exchanges_under_way = Arc::default();
-        Ok(Self { client, database, node, run, ids, directory, writer, hub, exchanges_under_way })
+        Ok(Self { client, database, node, run, ids, directory, writer, hub, turns, exchanges_under_way })
     }
 }
 
@@ -260,7 +265,7 @@ fn indexes() -> Vec<(&'static str, IndexModel)> {
         ),
         (named::KEYS, index(doc! { "remove_at": 1 }, removed_at())),
         (named::VERDICTS, index(doc! { "remove_at": 1 }, removed_at())),
-        (named::EXCHANGES, index(doc! { "tenant": 1, "asked_at": 1 }, plain(EXCHANGES_BY_AGE))),
+        (named::EXCHANGES, index(doc! { "tenant": 1, "asked_at": 1 }, plain(logs::BY_AGE))),
         (named::SCANS, index(doc! { "tenant": 1, "_id": -1 }, plain("of_tenant_by_age"))),
         (
             named::SCANS,

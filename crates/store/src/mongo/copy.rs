@@ -329,6 +329,9 @@ impl House for MongoHouse {
     }
 
     async fn put(&self, page: &Page) -> Result<(), CopyError> {
+        if !is_unfinished(&self.database).await.map_err(failed)? {
+            return Err(CopyError::MarkLost);
+        }
         self.add(page).await?;
         let place = doc! { "kind": page.kind.as_str(), "last": binary(&key_to_bytes(page.last())) };
         let meta = self.documents(named::META);

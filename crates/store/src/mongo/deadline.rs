@@ -19,7 +19,7 @@ pub(super) const ATTEMPT: Duration = Duration::from_secs(4);
 
 #[derive(Debug, Error)]
 #[error("the database gave no answer within {} s", PATIENCE.as_secs())]
-struct NoAnswer;
+pub(super) struct NoAnswer;
 
 /// What a driver is asked.
 pub(super) trait InTime<T> {

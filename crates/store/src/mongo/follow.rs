@@ -4,6 +4,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -17,11 +18,11 @@ use sentinelflow_domain::{
     },
     tenant::TenantId,
 };
-use tokio::time::timeout;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::{
     MongoStore,
-    changes::{Change, Changes, From, Place, Subscription, is_history_lost},
+    changes::{Change, Changes, From, Place, Subscription, is_out_of_reach},
     deadline::InTime as _,
     ids::to_bson,
     logs, named,
@@ -29,8 +30,9 @@ use super::{
 
 /// After so long without news, that is said.
 const QUIET: Duration = Duration::from_secs(5);
-/// So many logs are read at once.
+/// So many logs are read at once, of a list or to be told. Their texts are long: whoever reads slowly holds the latter.
 const PAGE: usize = 100;
+const AT_ONCE: usize = 8;
 /// So many changes are passed in one step while a place is looked for.
 const STEP: usize = 1_000;
 /// By so much at most a log is committed after its id was minted and clocks differ.
@@ -62,6 +64,11 @@ impl ThreatFeed for MongoStore {
 }
 
 impl MongoStore {
+    /// Returns by how many seconds an id may be ahead of the commit of its log.
+    async fn ahead_s(&self) -> Result<u32, StoreError> {
+        Ok(self.id_lead_s().await?.saturating_add(SLACK_S))
+    }
+
     async fn changes(&self, from: From) -> Result<Changes, StoreError> {
         Changes::open(&self.database, from).await
     }
@@ -109,14 +116,17 @@ enum At {
     /// Nothing is open.
     Lost,
     /// The position is looked for among the changes; it is not there if it does not come up to `end`.
-    Looking { changes: Changes, end: Place, now: Subscription },
-    /// Logs are read by their ids behind one; then come the changes of meanwhile.
-    Listing { after: LogId, now: Subscription },
+    Looking { changes: Changes, end: Place, now: Subscription, turn: Turn },
+    /// Logs are read by their ids behind one; then come the changes of meanwhile, which began at that second.
+    Listing { after: LogId, now: Subscription, since_s: i64 },
     /// The changes behind the place are read, until they meet those of now.
-    CatchingUp { changes: Changes, now: Subscription },
+    CatchingUp { changes: Changes, now: Subscription, turn: Turn },
     /// What happens is told.
     Now(Subscription),
 }
+
+/// Reading changes of before has the database look through all of them, so only some do at a time.
+type Turn = OwnedSemaphorePermit;
 
 #[async_trait]
 impl FollowedThreats for Followed {
@@ -128,9 +138,9 @@ impl FollowedThreats for Followed {
         if self.ready.is_empty() {
             self.at = match std::mem::replace(&mut self.at, At::Lost) {
                 At::Lost => self.find_back().await?,
-                At::Looking { changes, end, now } => self.look(changes, end, now).await?,
-                At::Listing { after, now } => self.list(after, now).await?,
-                At::CatchingUp { changes, now } => self.catch_up(changes, now).await?,
+                At::Looking { changes, end, now, turn } => self.look(changes, end, now, turn).await?,
+                At::Listing { after, now, since_s } => self.list(after, now, since_s).await?,
+                At::CatchingUp { changes, now, turn } => self.catch_up(changes, now, turn).await?,
                 At::Now(now) => self.go_on(now).await?,
             };
         }
@@ -155,51 +165,62 @@ impl Followed {
     }
 
     async fn find_back(&mut self) -> Result<At, StoreError> {
+        let turns = Arc::clone(&self.store.turns);
+        let Ok(turn) = timeout(QUIET, turns.acquire_owned()).await else { return Ok(At::Lost) };
+        let turn = turn.expect("turns are never closed");
         let now = self.store.hub.subscribe(self.tenant).await?;
         if let Some(place) = self.place.clone() {
-            match self.store.changes(From::Behind(place, self.tenant)).await {
-                Err(error) if is_history_lost(&error) => self.place = None,
-                changes => return changes.map(|changes| At::CatchingUp { changes, now }),
-            }
+            return match self.store.changes(From::Behind(place, self.tenant)).await {
+                Ok(changes) => Ok(At::CatchingUp { changes, now, turn }),
+                Err(error) if is_out_of_reach(&error) => self.forgotten(now).await,
+                Err(error) => Err(error),
+            };
         }
         let after = self.position;
         if self.store.find(self.tenant, after).await?.is_none() {
             self.floor = after;
             return Ok(self.begin_list(now));
         }
-        let ahead_s = self.store.id_lead_s().await?.saturating_add(SLACK_S);
-        let since = after.seconds().saturating_sub(ahead_s);
+        let since = after.seconds().saturating_sub(self.store.ahead_s().await?);
         match self.store.changes(From::Since(since, self.tenant, after)).await {
             // What is there by now has its place before that of a new stream.
             Ok(changes) => {
-                Ok(At::Looking { changes, end: self.store.changes(From::Now).await?.place()?, now })
+                let end = self.store.changes(From::Now).await?.place()?;
+                Ok(At::Looking { changes, end, now, turn })
             }
-            Err(error) if is_history_lost(&error) => self.forgotten(now).await,
+            Err(error) if is_out_of_reach(&error) => self.forgotten(now).await,
             Err(error) => Err(error),
         }
     }
 
-    async fn look(&mut self, mut changes: Changes, end: Place, now: Subscription) -> Result<At, StoreError> {
+    async fn look(
+        &mut self,
+        mut changes: Changes,
+        end: Place,
+        now: Subscription,
+        turn: Turn,
+    ) -> Result<At, StoreError> {
         for _ in 0..STEP {
             match changes.next().await {
                 Ok(Some((_, change))) if change.log == self.position && !change.is_raise => {
                     self.place = Some(change.place);
-                    return Ok(At::CatchingUp { changes, now });
+                    return Ok(At::CatchingUp { changes, now, turn });
                 }
                 Ok(Some(_)) => {}
                 Ok(None) if changes.place()? >= end => return self.forgotten(now).await,
                 Ok(None) => break,
-                Err(error) if is_history_lost(&error) => return self.forgotten(now).await,
+                Err(error) if is_out_of_reach(&error) => return self.forgotten(now).await,
                 Err(error) => return Err(error),
             }
         }
-        Ok(At::Looking { changes, end, now })
+        Ok(At::Looking { changes, end, now, turn })
     }
 
-    /// Goes on by ids because the database no longer knows what was committed after the position.
+    /// Goes on by ids because the database no longer tells what was committed after the position.
     async fn forgotten(&mut self, now: Subscription) -> Result<At, StoreError> {
         // What was committed after it has a greater id, or one of about the same time.
-        let since = LogId::from_parts(self.position.seconds().saturating_sub(SLACK_S), [0; 5], 0);
+        let since = self.position.seconds().saturating_sub(self.store.ahead_s().await?);
+        let since = LogId::from_parts(since, [0; 5], 0);
         let around = self.store.threats_after(self.tenant, since, 1).await?;
         let unsure = around.items.first().map(|log| log.id).filter(|first| *first < self.position);
         self.ready.extend(unsure.map(Happened::Unsure));
@@ -208,45 +229,66 @@ impl Followed {
 
     fn begin_list(&mut self, now: Subscription) -> At {
         self.place = Some(now.from.clone());
-        At::Listing { after: self.position, now }
+        let since_s = DateTime::now().timestamp_millis() / 1000;
+        At::Listing { after: self.position, now, since_s }
     }
 
-    async fn list(&mut self, after: LogId, now: Subscription) -> Result<At, StoreError> {
+    async fn list(&mut self, after: LogId, now: Subscription, since_s: i64) -> Result<At, StoreError> {
         let page = match self.store.threats_after(self.tenant, after, PAGE).await {
             Ok(page) => page,
             Err(error) => {
-                self.at = At::Listing { after, now };
+                self.at = At::Listing { after, now, since_s };
                 return Err(error);
             }
         };
-        let now_s = DateTime::now().timestamp_millis() / 1000;
-        let may_come = |id: &LogId| i64::from(id.seconds()) >= now_s - i64::from(2 * SLACK_S);
+        let may_come = |id: &LogId| i64::from(id.seconds()) >= since_s - i64::from(2 * SLACK_S);
         self.known.extend(page.items.iter().map(|log| log.id).filter(may_come));
         self.position = page.items.last().map_or(after, |last| last.id);
         self.ready.extend(page.items.into_iter().map(Happened::Recorded));
-        Ok(if page.next.is_some() { At::Listing { after: self.position, now } } else { At::Now(now) })
+        let has_more = page.next.is_some();
+        Ok(if has_more { At::Listing { after: self.position, now, since_s } } else { At::Now(now) })
     }
 
-    async fn catch_up(&mut self, mut changes: Changes, now: Subscription) -> Result<At, StoreError> {
+    async fn catch_up(
+        &mut self,
+        mut changes: Changes,
+        now: Subscription,
+        turn: Turn,
+    ) -> Result<At, StoreError> {
         let mut happened = Vec::new();
         let mut has_met = false;
-        while happened.len() < PAGE && !has_met {
-            match changes.next().await? {
-                Some((_, change)) if change.place > now.from => has_met = true,
-                Some((_, change)) => happened.push(change),
-                None => has_met = changes.place()? >= now.from,
+        while happened.len() < AT_ONCE && !has_met {
+            match changes.next().await {
+                Ok(Some((_, change))) if change.place > now.from => has_met = true,
+                Ok(Some((_, change))) => happened.push(change),
+                Ok(None) => {
+                    let place = changes.place()?;
+                    let told = self.store.hub.told_up_to(&now);
+                    has_met = place >= now.from || told.is_some_and(|told| place >= told);
+                    if !has_met && !happened.is_empty() {
+                        break;
+                    }
+                }
+                Err(error) if is_out_of_reach(&error) => return self.forgotten(now).await,
+                Err(error) => return Err(error),
             }
         }
         self.tell(happened).await?;
-        Ok(if has_met { At::Now(now) } else { At::CatchingUp { changes, now } })
+        Ok(if has_met { At::Now(now) } else { At::CatchingUp { changes, now, turn } })
     }
 
     async fn go_on(&mut self, mut now: Subscription) -> Result<At, StoreError> {
-        let Ok(first) = timeout(QUIET, now.changes.recv()).await else { return Ok(At::Now(now)) };
+        let Ok(first) = timeout(QUIET, now.changes.recv()).await else {
+            // So that, if this breaks, there is little to be looked through again.
+            if let Some(told) = self.store.hub.told_up_to(&now) {
+                self.place = self.place.take().max(Some(told));
+            }
+            return Ok(At::Now(now));
+        };
         // Too much was waiting, or the hub is lost.
         let Some(first) = first else { return Ok(At::Lost) };
         let mut happened = vec![first];
-        while happened.len() < PAGE
+        while happened.len() < AT_ONCE
             && let Ok(change) = now.changes.try_recv()
         {
             happened.push(change);

@@ -26,7 +26,7 @@ use super::{
 pub(super) const ACTIVE: &str = "active";
 pub(super) const RESOLVED: &str = "resolved";
 
-/// The indexes' names.
+/// The indexes' names; exchanges have the first, too.
 pub(super) const BY_AGE: &str = "of_tenant_by_age";
 pub(super) const BY_STATUS: &str = "of_tenant_by_status";
 

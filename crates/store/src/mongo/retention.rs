@@ -13,12 +13,12 @@ use sentinelflow_domain::{
 
 use super::{
     MongoStore,
-    connect::EXCHANGES_BY_AGE,
     deadline::InTime as _,
     errors::damaged,
     fields::{Fields, millis, odd},
-    ids::{first_of_second, to_bson},
-    logs, named, stats,
+    ids::{first_of_second, from_bson, to_bson},
+    logs::BY_AGE,
+    named, stats,
 };
 
 #[async_trait]
@@ -54,51 +54,63 @@ impl Retention for MongoStore {
         if self.documents(named::TENANTS).find_one(has_plan).in_time().await?.is_none() {
             return Ok(Removed { logs: 0, is_all: true });
         }
-        let ahead_ms = i64::from(self.id_lead_s().await?).saturating_add(1).saturating_mul(1000);
+        let lead_s = self.id_lead_s().await?;
+        let ahead_ms = i64::from(lead_s).saturating_add(1).saturating_mul(1000);
         let end = Timestamp::from_millis(received_before.as_millis().saturating_add(ahead_ms));
         let received = doc! {
             "tenant": to_bson(tenant),
             "_id": { "$lt": to_bson(first_of_second(end)) },
             "received_at": { "$lt": millis(received_before) },
         };
-        let logs = self.remove_some(named::LOGS, tenant, received, logs::BY_AGE, at_most).await?;
-        if logs < at_most {
-            // By then no log of these minutes is there to be counted.
-            let minutes = stats::minutes(tenant, i64::MIN, received_before.as_millis().div_euclid(60_000));
-            self.documents(named::MINUTES).delete_many(minutes).in_time().await?;
-        }
+        let (logs, removed) = self.remove_some(named::LOGS, received, doc! { "_id": 1 }, at_most).await?;
+        let end = minute_of(received_before.as_millis());
+        // The oldest go first, so no log of these minutes is there any more.
+        let gone_before = match logs.last().and_then(Bson::as_object_id) {
+            Some(last) if logs.len() == at_most => {
+                let second = i64::from(from_bson(last).seconds()) - i64::from(lead_s);
+                end.min(minute_of(second * 1000))
+            }
+            _ => end,
+        };
+        let minutes = stats::minutes(tenant, i64::MIN, gone_before);
+        self.documents(named::MINUTES).delete_many(minutes).in_time().await?;
         let asked = doc! { "tenant": to_bson(tenant), "asked_at": { "$lt": millis(asked_before) } };
-        let exchanges = self.remove_some(named::EXCHANGES, tenant, asked, EXCHANGES_BY_AGE, at_most).await?;
-        Ok(Removed { logs, is_all: logs < at_most && exchanges < at_most })
+        let (exchanges, _) =
+            self.remove_some(named::EXCHANGES, asked, doc! { "asked_at": 1 }, at_most).await?;
+        Ok(Removed { logs: removed, is_all: logs.len() < at_most && exchanges.len() < at_most })
     }
 }
 
 impl MongoStore {
-    /// Removes some of a tenant's documents that a query finds by an index. Returns how many were found.
+    /// Removes the first of a tenant's documents. Returns the ids of those that were found, and how many of them were
+    /// still there to be removed.
     async fn remove_some(
         &self,
         name: &str,
-        tenant: TenantId,
         query: Document,
-        index: &str,
+        order: Document,
         at_most: usize,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<(Vec<Bson>, u64), StoreError> {
         let documents = self.documents(name);
-        let found = documents.find(query).hint(Hint::Name(index.to_owned())).limit(int(at_most));
-        let mut found = found.projection(doc! { "_id": 1 }).in_time().await?;
+        let tenant = query.get("tenant").cloned();
+        let found = documents.find(query).hint(Hint::Name(BY_AGE.to_owned())).sort(order);
+        let mut found = found.limit(int(at_most)).projection(doc! { "_id": 1 }).in_time().await?;
         let mut ids: Vec<Bson> = Vec::new();
         while found.advance().in_time().await? {
             let id = found.current().get("_id").map_err(damaged)?.ok_or_else(|| odd("_id"))?;
             ids.push(id.try_into().map_err(damaged)?);
         }
         if ids.is_empty() {
-            return Ok(0);
+            return Ok((ids, 0));
         }
-        let count = ids.len();
-        let these = doc! { "tenant": to_bson(tenant), "_id": { "$in": ids } };
-        documents.delete_many(these).in_time().await?;
-        Ok(count)
+        let these = doc! { "tenant": tenant, "_id": { "$in": &ids } };
+        let removed = documents.delete_many(these).in_time().await?;
+        Ok((ids, removed.deleted_count))
     }
+}
+
+fn minute_of(millis: i64) -> i64 {
+    millis.div_euclid(60_000)
 }
 
 fn int(count: usize) -> i64 {

@@ -75,10 +75,11 @@ impl From<NotRecorded> for StoreError {
 }
 
 impl Writer {
-    /// Starts the task that writes; it ends when the last writer is dropped.
-    pub(super) fn start(client: Client, database: Database, run: oid::ObjectId, ids: Arc<Ids>) -> Self {
+    /// Starts the task that writes; it ends when the last writer is dropped. `side_run` counts what it does not wait for.
+    pub(super) fn start(client: Client, database: Database, side_run: oid::ObjectId, ids: Arc<Ids>) -> Self {
         let (sender, jobs) = mpsc::channel(MOST_WAITING);
-        let desk = Desk { client, database, run, ids, known_lead_s: 0 };
+        let run = oid::ObjectId::new();
+        let desk = Desk { client, database, run, side_run, ids, known_lead_s: 0 };
         tokio::spawn(desk.work(jobs));
         Self(sender)
     }
@@ -101,6 +102,7 @@ struct Desk {
     client: Client,
     database: Database,
     run: oid::ObjectId,
+    side_run: oid::ObjectId,
     ids: Arc<Ids>,
     /// The greatest lead that this node has written down.
     known_lead_s: u32,
@@ -129,7 +131,9 @@ impl Desk {
         while let Some(mut part) = parts.pop() {
             let error = match all_or_nothing(&self.client, &mut part).await {
                 Ok(written) => {
-                    self.known_lead_s = self.known_lead_s.max(part.lead_s);
+                    if written.iter().any(|written| matches!(written, Written::New(_))) {
+                        self.known_lead_s = self.known_lead_s.max(part.lead_s);
+                    }
                     part.answer(&written);
                     continue;
                 }
@@ -140,6 +144,7 @@ impl Desk {
                 let [earlier, later] = part.halves();
                 parts.extend([later, earlier].into_iter().filter(|half| !half.jobs.is_empty()));
             } else if is_conflict(&error) {
+                let part = Batch { run: self.side_run, ..part };
                 tokio::spawn(part.wait_for_others(self.client.clone()));
             } else {
                 part.refuse(&error);

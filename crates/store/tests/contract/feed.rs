@@ -263,6 +263,24 @@ async fn streams_of_changes(client: &Client) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_follows_goes_on_when_the_logs_are_removed_under_him() {
+    let set = shared_one_member().await;
+    let name = fresh_database_name();
+    let url = database(set, &name);
+    let node = OnDatabase::open(&url).await;
+    let ana = tenant(&node.store, "ana").await.id;
+    let known = record(&node.store, threat(ana, 0)).await;
+    let mut now = follow(&node.feed, ana, None).await;
+    let client = Client::with_uri_str(set.uri()).await.unwrap();
+    client.database(&name).collection::<Document>("logs").drop().await.unwrap();
+    let other = OnDatabase::open(&url).await;
+    let first = record(&other.store, threat(ana, 0)).await;
+    for followed in [&mut now, &mut follow(&node.feed, ana, Some(known)).await] {
+        assert_eq!(recorded(followed, 1).await, [first]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_death_of_a_primary_costs_a_stream_nothing() {
     let options = Options { election_timeout_ms: Some(2_000), ..Options::default() };
     let set = ReplicaSet::start_with(3, options).await;
