@@ -90,7 +90,8 @@ async fn threats(
         }
     });
     let events = stream::once(std::future::ready(opening)).chain(events).map(Ok::<_, Infallible>);
-    Ok(([UNBUFFERED], Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
+    let heartbeat = KeepAlive::new().interval(HEARTBEAT).event(Event::default().comment(""));
+    Ok(([UNBUFFERED], Sse::new(events).keep_alive(heartbeat)))
 }
 
 /// Returns where the client wants to go on. A browser that comes back sends the header beside its old query.
