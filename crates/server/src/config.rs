@@ -83,6 +83,7 @@ pub struct Config {
     pub scans_at_once: usize,
     /// How many scans of one tenant may wait for that.
     pub scans_queued_per_tenant: usize,
+    /// How long logs are kept.
     pub kept: Kept,
     pub model: Model,
 }
@@ -317,9 +318,7 @@ impl Layers {
         }
         if self.faults.is_empty() { Ok(config) } else { Err(ConfigFaults(self.faults)) }
     }
-}
 
-impl Layers {
     fn take_kept(&mut self) -> Kept {
         let days = |text: &str| whole(text, 2, 36_500).map(Some);
         let plans = [

@@ -43,7 +43,7 @@ pub async fn keep_clean(
     loop {
         turns.tick().await;
         for (plan, days) in &kept {
-            match remove_expired(&*store, clock.now(), *plan, *days, answers_live).await {
+            match remove_expired(&*store, &*clock, *plan, *days, answers_live).await {
                 Ok(0) => {}
                 Ok(logs) => {
                     info!(
@@ -62,11 +62,14 @@ pub async fn keep_clean(
 /// Returns how many logs were removed.
 async fn remove_expired(
     store: &dyn Retention,
-    now: Timestamp,
+    clock: &dyn Clock,
     plan: Plan,
     days: u32,
     answers_live: Duration,
 ) -> Result<u64, StoreError> {
+    let now = clock.now();
+    // The earlier one is believed.
+    let now = store.time().await?.map_or(now, |there| there.min(now));
     let expired = expired(now, days, answers_live);
     let mut removed = 0;
     let mut after = None;
@@ -129,10 +132,23 @@ mod tests {
     struct Shelf {
         logs: Mutex<BTreeMap<TenantId, (Plan, usize)>>,
         asked: Mutex<Vec<Expired>>,
+        time: Option<Timestamp>,
+    }
+
+    struct At(Timestamp);
+
+    impl Clock for At {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
     }
 
     #[async_trait]
     impl Retention for Shelf {
+        async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+            Ok(self.time)
+        }
+
         async fn tenants_of(
             &self,
             plan: Plan,
@@ -172,8 +188,8 @@ mod tests {
             let plan = if number % 2 == 0 { Plan::Free } else { Plan::Pro };
             shelf.logs.lock().unwrap().insert(id(number), (plan, number as usize));
         }
-        let now = Timestamp::from_millis(100 * DAY_MS + 90_001);
-        let removed = remove_expired(&shelf, now, Plan::Free, 30, Duration::from_hours(1)).await.unwrap();
+        let now = At(Timestamp::from_millis(100 * DAY_MS + 90_001));
+        let removed = remove_expired(&shelf, &now, Plan::Free, 30, Duration::from_hours(1)).await.unwrap();
         assert_eq!(removed, (0..1_234).step_by(2).sum::<u64>());
         let left = shelf.logs.lock().unwrap();
         assert!(left.values().all(|(plan, left)| *plan == Plan::Pro || *left == 0));
@@ -183,5 +199,17 @@ mod tests {
         let asked_before = Timestamp::from_millis(70 * DAY_MS - 59 * 60_000);
         let expected = Expired { received_before, asked_before };
         assert!(shelf.asked.lock().unwrap().iter().all(|asked| *asked == expected));
+    }
+
+    #[tokio::test]
+    async fn of_two_clocks_the_earlier_one_is_believed() {
+        let (early, late) = (Timestamp::from_millis(100 * DAY_MS), Timestamp::from_millis(9_000 * DAY_MS));
+        for (here, there) in [(early, late), (late, early)] {
+            let shelf = Shelf { time: Some(there), ..Shelf::default() };
+            shelf.logs.lock().unwrap().insert(id(1), (Plan::Free, 1));
+            remove_expired(&shelf, &At(here), Plan::Free, 30, Duration::ZERO).await.unwrap();
+            let seventy_days = Timestamp::from_millis(70 * DAY_MS);
+            assert_eq!(shelf.asked.lock().unwrap()[0].received_before, seventy_days);
+        }
     }
 }

@@ -9,6 +9,10 @@ use crate::{
 /// Removes what is older than its tenant's plan keeps it. For the server itself: no caller removes logs.
 #[async_trait]
 pub trait Retention: Send + Sync {
+    /// Returns what time it is where the logs are kept, if that is another machine. What is removed is gone for good, so
+    /// one clock that is wrong must not be enough.
+    async fn time(&self) -> Result<Option<Timestamp>, StoreError>;
+
     /// Returns tenants of a plan in the order of their ids, those behind `after`; fewer than `limit` at the end.
     async fn tenants_of(
         &self,

@@ -59,7 +59,7 @@ pub async fn serve(listener: TcpListener, api: Api, max_connections: usize, stop
                 }
             }
         }
-        Err(error) => debug!(error = %error, "Who waits to be accepted is not"),
+        Err(error) => warn!(error = %error, "Who waits to be accepted is not"),
     }
     connections.close().await;
 }

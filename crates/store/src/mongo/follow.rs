@@ -18,7 +18,7 @@ use sentinelflow_domain::{
     },
     tenant::TenantId,
 };
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     MongoStore,
@@ -116,17 +116,14 @@ enum At {
     /// Nothing is open.
     Lost,
     /// The position is looked for among the changes; it is not there if it does not come up to `end`.
-    Looking { changes: Changes, end: Place, now: Subscription, turn: Turn },
+    Looking { changes: Changes, end: Place, now: Subscription },
     /// Logs are read by their ids behind one; then come the changes of meanwhile, which began at that second.
     Listing { after: LogId, now: Subscription, since_s: i64 },
     /// The changes behind the place are read, until they meet those of now.
-    CatchingUp { changes: Changes, now: Subscription, turn: Turn },
+    CatchingUp { changes: Changes, now: Subscription },
     /// What happens is told.
     Now(Subscription),
 }
-
-/// Reading changes of before has the database look through all of them, so only some do at a time.
-type Turn = OwnedSemaphorePermit;
 
 #[async_trait]
 impl FollowedThreats for Followed {
@@ -136,11 +133,21 @@ impl FollowedThreats for Followed {
 
     async fn next(&mut self) -> Result<Option<Happened>, StoreError> {
         if self.ready.is_empty() {
+            // Whoever reads changes of before has the database look through all of them, so few do at a time. A turn is
+            // one step: a reader that does not read holds none.
+            let turns = Arc::clone(&self.store.turns);
+            let _turn = match &self.at {
+                At::Listing { .. } | At::Now(_) => None,
+                At::Lost | At::Looking { .. } | At::CatchingUp { .. } => {
+                    let Ok(turn) = timeout(QUIET, turns.acquire()).await else { return Ok(None) };
+                    Some(turn.expect("turns are never closed"))
+                }
+            };
             self.at = match std::mem::replace(&mut self.at, At::Lost) {
                 At::Lost => self.find_back().await?,
-                At::Looking { changes, end, now, turn } => self.look(changes, end, now, turn).await?,
+                At::Looking { changes, end, now } => self.look(changes, end, now).await?,
                 At::Listing { after, now, since_s } => self.list(after, now, since_s).await?,
-                At::CatchingUp { changes, now, turn } => self.catch_up(changes, now, turn).await?,
+                At::CatchingUp { changes, now } => self.catch_up(changes, now).await?,
                 At::Now(now) => self.go_on(now).await?,
             };
         }
@@ -165,13 +172,10 @@ impl Followed {
     }
 
     async fn find_back(&mut self) -> Result<At, StoreError> {
-        let turns = Arc::clone(&self.store.turns);
-        let Ok(turn) = timeout(QUIET, turns.acquire_owned()).await else { return Ok(At::Lost) };
-        let turn = turn.expect("turns are never closed");
         let now = self.store.hub.subscribe(self.tenant).await?;
         if let Some(place) = self.place.clone() {
             return match self.store.changes(From::Behind(place, self.tenant)).await {
-                Ok(changes) => Ok(At::CatchingUp { changes, now, turn }),
+                Ok(changes) => Ok(At::CatchingUp { changes, now }),
                 Err(error) if is_out_of_reach(&error) => self.forgotten(now).await,
                 Err(error) => Err(error),
             };
@@ -186,25 +190,19 @@ impl Followed {
             // What is there by now has its place before that of a new stream.
             Ok(changes) => {
                 let end = self.store.changes(From::Now).await?.place()?;
-                Ok(At::Looking { changes, end, now, turn })
+                Ok(At::Looking { changes, end, now })
             }
             Err(error) if is_out_of_reach(&error) => self.forgotten(now).await,
             Err(error) => Err(error),
         }
     }
 
-    async fn look(
-        &mut self,
-        mut changes: Changes,
-        end: Place,
-        now: Subscription,
-        turn: Turn,
-    ) -> Result<At, StoreError> {
+    async fn look(&mut self, mut changes: Changes, end: Place, now: Subscription) -> Result<At, StoreError> {
         for _ in 0..STEP {
             match changes.next().await {
                 Ok(Some((_, change))) if change.log == self.position && !change.is_raise => {
                     self.place = Some(change.place);
-                    return Ok(At::CatchingUp { changes, now, turn });
+                    return Ok(At::CatchingUp { changes, now });
                 }
                 Ok(Some(_)) => {}
                 Ok(None) if changes.place()? >= end => return self.forgotten(now).await,
@@ -213,7 +211,7 @@ impl Followed {
                 Err(error) => return Err(error),
             }
         }
-        Ok(At::Looking { changes, end, now, turn })
+        Ok(At::Looking { changes, end, now })
     }
 
     /// Goes on by ids because the database no longer tells what was committed after the position.
@@ -249,12 +247,7 @@ impl Followed {
         Ok(if has_more { At::Listing { after: self.position, now, since_s } } else { At::Now(now) })
     }
 
-    async fn catch_up(
-        &mut self,
-        mut changes: Changes,
-        now: Subscription,
-        turn: Turn,
-    ) -> Result<At, StoreError> {
+    async fn catch_up(&mut self, mut changes: Changes, now: Subscription) -> Result<At, StoreError> {
         let mut happened = Vec::new();
         let mut has_met = false;
         while happened.len() < AT_ONCE && !has_met {
@@ -274,7 +267,7 @@ impl Followed {
             }
         }
         self.tell(happened).await?;
-        Ok(if has_met { At::Now(now) } else { At::CatchingUp { changes, now, turn } })
+        Ok(if has_met { At::Now(now) } else { At::CatchingUp { changes, now } })
     }
 
     async fn go_on(&mut self, mut now: Subscription) -> Result<At, StoreError> {

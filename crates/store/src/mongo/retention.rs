@@ -23,6 +23,12 @@ use super::{
 
 #[async_trait]
 impl Retention for MongoStore {
+    async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+        let hello = self.database.run_command(doc! { "hello": 1 }).in_time().await?;
+        let now = hello.get_datetime("localTime").map_err(damaged)?;
+        Ok(Some(Timestamp::from_millis(now.timestamp_millis())))
+    }
+
     async fn tenants_of(
         &self,
         plan: Plan,

@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 use sentinelflow_domain::{
     store::{Expired, Removed, Retention, StoreError},
     tenant::{Plan, TenantId},
+    time::Timestamp,
 };
 
 use super::{
@@ -17,6 +18,10 @@ use super::{
 
 #[async_trait]
 impl Retention for SqliteStore {
+    async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
+
     async fn tenants_of(
         &self,
         plan: Plan,

@@ -230,6 +230,23 @@ async fn whoever_falls_behind_reads_everything_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_does_not_read_on_keeps_nobody_from_coming_back() {
+    let [one, other] = two_nodes().await;
+    let ana = tenant(&one.store, "ana").await.id;
+    let known = record(&one.store, threat(ana, 0)).await;
+    let sent = record_all(&one.store, (0..20).map(|_| threat(ana, 0)).collect()).await;
+    let mut stalled = Vec::new();
+    for _ in 0..12 {
+        let mut followed = follow(&other.feed, ana, Some(known)).await;
+        followed.next().await.unwrap();
+        stalled.push(followed);
+    }
+    let mut reads_on = follow(&other.feed, ana, Some(known)).await;
+    let told: BTreeSet<LogId> = recorded(&mut reads_on, sent.len()).await.into_iter().collect();
+    assert_eq!(told, sent.into_iter().collect());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_who_follow_share_one_stream_of_changes_that_ends_with_them() {
     let set = ReplicaSet::start(1).await;
     let node = OnDatabase::open(&database(&set, "shared")).await;

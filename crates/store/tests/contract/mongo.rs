@@ -11,7 +11,7 @@ use std::{
 
 use mongodb::{
     Client,
-    bson::{Document, doc},
+    bson::{DateTime, Document, doc},
 };
 use sentinelflow_domain::{
     id::ObjectId,
@@ -71,6 +71,14 @@ async fn what_can_not_keep_its_word_is_refused_with_a_reason() {
     let odd = refusal("mongodb://user:se/cret@host/").await;
     assert!(matches!(odd, ConnectError::Address));
     assert!(!format!("{odd} {odd:?}").contains("cret"));
+}
+
+#[tokio::test]
+async fn the_time_is_the_databases_own() {
+    let node = OnDatabase::open(&database(shared_one_member().await, &fresh_database_name())).await;
+    let before = DateTime::now().timestamp_millis();
+    let there = node.store.time().await.unwrap().unwrap().as_millis();
+    assert!((before..=DateTime::now().timestamp_millis()).contains(&there));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
