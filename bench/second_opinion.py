@@ -194,7 +194,7 @@ class Peer(Side):
         of_run = ["--payloads", bodies, "--users", TENANT, "--runs", 1, "--warmup", 0, "--seconds", seconds]
         f = self.stack.drive("load.py", "analyze", *self.side.arguments, *of_run)
         failed = f["non2xx"] + f["socket_errors"] + f["timeouts"]
-        used = compare.cpu_s_per_1k(self.side, f) * f["requests"] / 1000
+        used = compare.cpu_s_per_1k(self.side.processes, f) * f["requests"] / 1000
         return Load(int(f["requests"]), f["seconds"], f["p50_ms"], f["p99_ms"], f["max_ms"], int(failed), used)
 
     def tell(self):
